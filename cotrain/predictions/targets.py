@@ -1,0 +1,83 @@
+"""What a learner is told about its rows, and what teachers say: probabilities and weights.
+
+A given label and a teacher's opinion travel the same road. A row that carries no label for a
+task has weight 0 there; its probabilities are then never read.
+
+Shapes: n = rows, C = classes of the task.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.errors import LearnerError
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What one learner is to learn for one task.
+
+    Parameters
+    ----------
+    probabilities : [n, C] float; one-hot where a label was given, soft where a teacher speaks
+    weight : [n] float >= 0; 0 = this row says nothing about this task
+    """
+
+    probabilities: NDArray[np.floating]
+    weight: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        if self.probabilities.ndim != 2 or self.weight.shape != self.probabilities.shape[:1]:
+            raise LearnerError(
+                f"Targets need probabilities [n, classes] and weight [n]; "
+                f"got {self.probabilities.shape} and {self.weight.shape}."
+            )
+
+    @property
+    def n_classes(self) -> int:
+        """C, how many classes the task has (rows of weight 0 count too)."""
+        return self.probabilities.shape[1]
+
+    @property
+    def is_labelled(self) -> NDArray[np.bool_]:
+        """[n] mask of the rows that say something."""
+        return self.weight > 0
+
+
+def from_codes(codes: NDArray[np.integer], n_classes: int, weight: NDArray[np.floating] | None = None) -> Targets:
+    """Given labels as targets: one-hot rows; rows with a negative code get weight 0.
+
+    Parameters
+    ----------
+    codes : [n], class codes; negative = not labelled
+    n_classes : C
+    weight : [n], the user's sample weights; 1 where none are given
+    """
+    is_labelled = codes >= 0
+    probabilities = np.zeros((len(codes), n_classes))
+    probabilities[np.flatnonzero(is_labelled), codes[is_labelled]] = 1.0
+    given = np.ones(len(codes)) if weight is None else np.asarray(weight, dtype=float)
+    return Targets(probabilities, np.where(is_labelled, given, 0.0))
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """A teacher's opinion on some rows, for one task.
+
+    Parameters
+    ----------
+    row_ids : [k] stable ids of the rows
+    task : which task it speaks of
+    probabilities : [k, C] the opinion
+    weight : [k] > 0, how much it counts beside a given label of weight 1
+    source : the teachers' names
+    round : the round in which it was drawn; 0 = before any teaching
+    """
+
+    row_ids: NDArray[np.generic]
+    task: str
+    probabilities: NDArray[np.floating]
+    weight: NDArray[np.floating]
+    source: str
+    round: int
