@@ -28,9 +28,7 @@ class Learner(Protocol):
     randomness from `generator`, and gives the same result for the same inputs and generator state.
     """
 
-    def fit(
-        self, blocks: Sequence[Block], targets: Mapping[str, Targets], generator: np.random.Generator
-    ) -> Self:
+    def fit(self, blocks: Sequence[Block], targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
         """Learn from the rows of `blocks`; `targets` holds one entry per task."""
         ...
 

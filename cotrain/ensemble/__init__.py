@@ -1,0 +1,12 @@
+"""The final voice, and the guard that decides how far teaching may go.
+
+Comes in: the members' opinions, held-out ones with labels to earn trust, later ones to be combined.
+Goes out: one calibrated probability per row and class; the round to ship and the evidence for it.
+Stands beside `rounds`: knows opinions, not how they came about.
+May be imported by: estimators and everything above.
+"""
+
+from cotrain.ensemble.guard import Evidence, RoundScore, judge
+from cotrain.ensemble.voice import Voice, held_out_voice
+
+__all__ = ["Evidence", "RoundScore", "Voice", "held_out_voice", "judge"]

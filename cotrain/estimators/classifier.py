@@ -1,0 +1,245 @@
+"""CoTrainingClassifier: few labels, many unlabelled rows, several views, behind scikit-learn's face."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import validate_data
+
+from cotrain.errors import TableError
+from cotrain.estimators.co_training import CoTrained, co_train
+from cotrain.estimators.committee import MemberSpec, as_members, default_members
+from cotrain.estimators.crossing import Lecture, Progress
+from cotrain.estimators.holding_out import folds_of
+from cotrain.estimators.inputs import as_data, is_tabular, n_rows_of, views_of
+from cotrain.estimators.labels import columns_of, encode, is_multi_task, labels_of
+from cotrain.rounds import TeachingPlan
+from cotrain.table import as_table, check_labels, weights
+from cotrain.tasks import Task
+from cotrain.views import Blocks, View, ViewSet
+
+logger = logging.getLogger(__name__)
+
+
+class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
+    """Members on different views teach one another with pseudo-labels; what is shipped was measured, not hoped for.
+
+    >>> model = CoTrainingClassifier(members=[("words", LogisticRegression(), "text"), ("net", NetworkLearner(), None)])
+    >>> model.fit(X, y)  # y == -1: not labelled
+
+    Parameters
+    ----------
+    members : list of (name, learner, views): a cotrain learner or any scikit-learn classifier or Pipeline, and the
+        view or views it reads (None = all). None = `default_members`: a linear model, trees and a graph on each view.
+    views : which columns make up which view. {name: columns}: names, globs ("pix_*") and types ("type:text") for a
+        DataFrame or table, positions or a slice for an array; or a list of View. None = the prefix before "__" in
+        column names, the keys of a dict, one view "all" for an array.
+    rounds : the most rounds of teaching; 0 = the supervised committee
+    first_share, last_share : share of each class's unlabelled rows that is taught in the first and the last round
+    pseudo_mass : the most that all pseudo-labels weigh together, as a multiple of the given labels
+    least_agreement : share of the teachers' weight that must vote for a label
+    patience : rounds without a lower held-out loss that are borne
+    n_folds : of the cross-validation over labelled rows; cut to the size of the smallest class
+    n_jobs : processes; None = 1, -1 = all cores. Does not change the result.
+    random_state : int for results that repeat to the bit
+
+    Attributes
+    ----------
+    classes_ : [C] labels in the order of the probability columns; {task: labels} for several tasks
+    n_rounds_ : {task: the round that was shipped}; 0 = no teaching
+    evidence_ : {task: Evidence}: held-out loss and accuracy after every round, and a verdict in words
+    stop_reason_ : why teaching ended
+    ledger_ : pyarrow.Table, who taught which row what, when, how sure; and what was revoked and why
+    n_features_in_, feature_names_in_ : as everywhere in scikit-learn, where X is an array or has column names
+
+    Notes
+    -----
+    `fit` takes X as an array [n, d] (dense or sparse), a DataFrame or pyarrow Table, or a dict {view: array}; arrays in
+    the dict may be images [n, h, w]. NaN is a missing value; a row whose columns of a view are all missing lacks it.
+    `y` is a column of labels, or a mapping {task: labels} for several tasks at once, each partly labelled; `predict`
+    and `predict_proba` then give mappings. A class needs two labels: one to learn from, one to check with.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[MemberSpec] | None = None,
+        *,
+        views: Mapping[str, Any] | Sequence[View] | None = None,
+        rounds: int = 4,
+        first_share: float = 0.8,
+        last_share: float = 1.0,
+        pseudo_mass: float = 1.0,
+        least_agreement: float = 0.0,
+        patience: int = 2,
+        n_folds: int = 4,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.members = members
+        self.views = views
+        self.rounds = rounds
+        self.first_share = first_share
+        self.last_share = last_share
+        self.pseudo_mass = pseudo_mass
+        self.least_agreement = least_agreement
+        self.patience = patience
+        self.n_folds = n_folds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: NDArray[np.generic] | None = None,
+        row_ids: NDArray[np.generic] | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from labelled and unlabelled rows.
+
+        Parameters
+        ----------
+        X, y : see the class
+        sample_weight : [n] finite, >= 0; counts for given labels
+        groups : [n] rows of one group are held out together
+        row_ids : [n] names of the rows in the ledger; 0 .. n - 1 where none are given
+        progress : called with a few words whenever a stage begins
+
+        Raises
+        ------
+        TableError : no label, one class only, a class with one label, unusable columns
+        SettingError : a setting out of range, an unknown view, a member that is no learner
+        """
+        plan = self._plan()
+        X, tasks, codes = self._validated(X, y)
+        n_rows = n_rows_of(X)
+        self._views, self._columns = views_of(X, self.views)
+        members = as_members(
+            self.members if self.members is not None else default_members([view.name for view in self._views]),
+            [view.name for view in self._views],
+        )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        folds, kept_out = folds_of(codes, self.n_folds, np.random.default_rng(seed), groups)
+        self.view_set_ = ViewSet(self._views).fit(as_data(X, self._columns))
+        lecture = Lecture(
+            members=members,
+            blocks=self.view_set_.transform(as_data(X, self._columns)),
+            codes=codes,
+            n_classes={task.name: task.n_classes for task in tasks},
+            weight=None if sample_weight is None else weights(as_table({"weight": sample_weight}), "weight"),
+            folds=folds,
+            kept_out=kept_out,
+            plan=plan,
+            seed=seed,
+            n_jobs=self.n_jobs,
+        )
+        ids = np.arange(n_rows) if row_ids is None else np.asarray(row_ids)
+        self._learn(co_train(lecture, tasks, ids, progress or _log))
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """[n, C] probabilities in the order of `classes_`; {task: [n, C]} for several tasks."""
+        return self._one_or_all(self.co_trained_.probabilities(self._blocks(X)))
+
+    def predict(self, X: Any) -> Any:
+        """[n] labels; {task: [n]} for several tasks."""
+        told = self.co_trained_.probabilities(self._blocks(X))
+        return self._one_or_all({task.name: labels_of(told[task.name], task) for task in self.co_trained_.tasks})
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy over the labelled rows; for several tasks the mean over tasks."""
+        predicted = self.predict(X)
+        if not self._is_multi_task:
+            predicted, y = {"": predicted}, {"": y}
+        return float(
+            np.mean([accuracy_score(y[name], predicted[name], sample_weight=sample_weight) for name in predicted])
+        )
+
+    def staged_predict_proba(self, X: Any) -> list[Any]:
+        """What the ensemble said after each round up to the shipped one; the first is the supervised committee."""
+        blocks = self._blocks(X)
+        return [
+            self._one_or_all(self.co_trained_.probabilities(blocks, round))
+            for round in range(len(self.co_trained_.stages))
+        ]
+
+    def member_predict_proba(self, X: Any, round: int = 0) -> dict[str, Any]:
+        """{member: probabilities} of every member alone after a round; 0 = on the labels only. NaN = it abstains."""
+        blocks = self._blocks(X)
+        return {
+            graduate.member.name: self._one_or_all(graduate.opinions(blocks))
+            for graduate in self.co_trained_.stages[round]
+        }
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "co_trained_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True  # a missing value is imputed, a missing view is a normal case
+        return tags
+
+    def _plan(self) -> TeachingPlan:
+        return TeachingPlan(
+            rounds=self.rounds,
+            first_share=self.first_share,
+            last_share=self.last_share,
+            pseudo_mass=self.pseudo_mass,
+            least_agreement=self.least_agreement,
+            patience=self.patience,
+        )
+
+    def _validated(self, X: Any, y: Any) -> tuple[Any, list[Task], dict[str, NDArray[np.int64]]]:
+        if y is None:
+            raise TableError("CoTrainingClassifier requires y to be passed, but the target y is None.")
+        self._is_multi_task = is_multi_task(y)
+        X = self._checked(X, reset=True)
+        tasks, codes = [], {}
+        for name, column in columns_of(y).items():
+            task, codes[name] = encode(column, name)
+            if len(codes[name]) != n_rows_of(X):
+                raise TableError(
+                    f"Found input variables with inconsistent numbers of samples: X has {n_rows_of(X)} rows, "
+                    f"y of task {name!r} has {len(codes[name])}."
+                )
+            check_labels(codes[name], task)
+            tasks.append(task)
+        return X, tasks, codes
+
+    def _checked(self, X: Any, *, reset: bool) -> Any:
+        """X after scikit-learn's own checks: all of them for an array, the column names for a table."""
+        if isinstance(X, Mapping):
+            return X
+        if is_tabular(X):
+            return validate_data(self, X, reset=reset, skip_check_array=True)
+        # Missing and infinite values are the views' business: they impute the first and name the column of the second.
+        return validate_data(self, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False)
+
+    def _blocks(self, X: Any) -> Blocks:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This CoTrainingClassifier is not fitted yet; call `fit` with labelled rows first.")
+        return self.view_set_.transform(as_data(self._checked(X, reset=False), self._columns))
+
+    def _learn(self, co_trained: CoTrained) -> None:
+        self.co_trained_ = co_trained
+        self.classes_ = self._one_or_all({task.name: np.array(task.classes) for task in co_trained.tasks})
+        self.evidence_ = dict(co_trained.evidence)
+        self.n_rounds_ = {task: evidence.shipped for task, evidence in self.evidence_.items()}
+        self.stop_reason_ = co_trained.stop_reason
+        self.ledger_ = co_trained.ledger
+
+    def _one_or_all(self, by_task: dict[str, Any]) -> Any:
+        return by_task if self._is_multi_task else next(iter(by_task.values()))
+
+
+def _log(stage: str) -> None:
+    logger.info("%s", stage)

@@ -1,0 +1,95 @@
+"""The whole run on arrays: cross-validate the exchange, choose how far to go, teach on all rows that far.
+
+Shapes: n = training rows, m = members, C = classes of a task.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cotrain.engine import each
+from cotrain.ensemble import Evidence, Voice
+from cotrain.estimators.crossing import Findings, Lecture, Progress, cross, fold_trust
+from cotrain.predictions import Trust
+from cotrain.rounds import Graduate, Ledger, Opinions, School
+from cotrain.tasks import Task
+from cotrain.views import Blocks
+
+
+@dataclass(frozen=True)
+class CoTrained:
+    """What a run leaves behind.
+
+    Parameters
+    ----------
+    tasks : in the order of the run
+    stages : the students as they stood after round 0, 1, ..., up to the last round that any task ships
+    voices : {task: one Voice per stage}
+    evidence : {task: the round that is shipped, and why}
+    stop_reason : why teaching ended
+    ledger : who taught which row what
+    """
+
+    tasks: tuple[Task, ...]
+    stages: tuple[tuple[Graduate, ...], ...]
+    voices: Mapping[str, tuple[Voice, ...]]
+    evidence: Mapping[str, Evidence]
+    stop_reason: str
+    ledger: pa.Table
+
+    def probabilities(self, blocks: Blocks, round: int | None = None) -> dict[str, NDArray[np.floating]]:
+        """{task: [n, C]} what the ensemble says; of the shipped round unless another is asked for."""
+        told = {}
+        asked: dict[int, list[Opinions]] = {}
+        for task in self.tasks:
+            stage = self.evidence[task.name].shipped if round is None else min(round, len(self.stages) - 1)
+            if stage not in asked:
+                asked[stage] = [student.opinions(blocks) for student in self.stages[stage]]
+            told[task.name] = self.voices[task.name][stage].combine([opinion[task.name] for opinion in asked[stage]])
+        return told
+
+
+def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generic], progress: Progress) -> CoTrained:
+    """Run it.
+
+    The main school goes as far as the furthest round that any task ships; each task then speaks with its own round.
+    """
+    findings = cross(lecture, progress)
+    last = max(evidence.shipped for evidence in findings.evidence.values())
+    ledger = Ledger(tasks, [member.name for member in lecture.members], row_ids)
+    progress("training on all rows, labels only")
+    school = lecture.school(0, np.arange(lecture.blocks.n_rows))
+    stages = [each(_taught, [(school, None, ledger)])[0]]
+    for round in range(1, last + 1):
+        progress(f"training on all rows, round {round}")
+        # The members that teach now are those whose held-out twins were heard after the round before.
+        trust = fold_trust(findings.opinions[round - 1], lecture)
+        stages += each(_taught, [(school, trust, ledger)])
+    return CoTrained(
+        tuple(tasks),
+        tuple(stages),
+        _voices(findings, lecture, last),
+        findings.evidence,
+        findings.stop_reason,
+        ledger.table,
+    )
+
+
+def _taught(job: tuple[School, dict[str, Trust] | None, Ledger]) -> tuple[Graduate, ...]:
+    """One more round in the main school; the students as they stand after it."""
+    school, trust, ledger = job
+    if trust is None:
+        school.supervised()
+    else:
+        ledger.record(school.round + 1, school.next_round(trust))
+    return tuple(student.graduate() for student in school.students)
+
+
+def _voices(findings: Findings, lecture: Lecture, last: int) -> dict[str, tuple[Voice, ...]]:
+    return {
+        task: tuple(Voice.earned(findings.of_task(round, task), codes, lecture.weight) for round in range(last + 1))
+        for task, codes in lecture.codes.items()
+    }

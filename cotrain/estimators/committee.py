@@ -1,0 +1,77 @@
+"""Who sits in the committee: what users write as members, and who is asked where they write nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
+
+from cotrain.errors import SettingError
+from cotrain.learners import ClassicalLearner, GraphLearner, Learner
+from cotrain.rounds import Member
+
+MemberSpec = tuple[str, Any, str | Sequence[str] | None]
+"""(name, learner or scikit-learn estimator, a view or several; None = all views)."""
+
+
+def default_members(views: Sequence[str]) -> list[MemberSpec]:
+    """A linear model and trees on each view and on all of them, and a graph on each and on all.
+
+    Different kinds of learner err differently, and that is what makes an exchange worth while: linear models do best
+    on texts, trees on counts and categories, graphs where classes form clusters.
+    """
+    scopes: list[tuple[str, list[str]]] = [("all", list(views))]
+    if len(views) > 1:
+        scopes = [(view, [view]) for view in views] + scopes
+    members: list[MemberSpec] = []
+    for scope, read in scopes:
+        # C = 0.3: with few rows and many columns the default of 1 leaves the probabilities too sure.
+        members.append((f"linear {scope}", LogisticRegression(C=0.3, max_iter=200, tol=1e-3), read))
+        members.append((f"trees {scope}", ExtraTreesClassifier(n_estimators=60), read))
+        members.append((f"graph {scope}", GraphLearner(), read))
+    return members
+
+
+def as_members(specs: Sequence[MemberSpec], views: Sequence[str]) -> list[Member]:
+    """What the user wrote, checked, with scikit-learn estimators turned into learners.
+
+    Raises
+    ------
+    SettingError : for a spec that is no (name, learner, views), a name given twice, an unknown view
+    """
+    members = []
+    for spec in specs:
+        if not isinstance(spec, (tuple, list)) or len(spec) != 3:
+            raise SettingError(
+                "members",
+                spec,
+                "a list of (name, learner, views)",
+                hint='For example ("words", LogisticRegression(), "text").',
+            )
+        name, learner, read = spec
+        chosen = tuple(views) if read is None else (read,) if isinstance(read, str) else tuple(read)
+        unknown = [view for view in chosen if view not in views]
+        if unknown or not chosen:
+            raise SettingError(
+                "members",
+                unknown or read,
+                f"views that this data has, for member {name!r}",
+                hint=f"It has {list(views)}.",
+            )
+        members.append(Member(str(name), _as_learner(name, learner), chosen))
+    names = [member.name for member in members]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not members:
+        raise SettingError("members", twice or list(specs), "at least one member, each with a name of its own")
+    return members
+
+
+def _as_learner(name: str, learner: Any) -> Learner:
+    if isinstance(learner, type):
+        raise SettingError("members", learner, f"an instance for member {name!r}", hint=f"Write {learner.__name__}().")
+    if isinstance(learner, Learner):
+        return learner
+    if isinstance(learner, BaseEstimator) or (hasattr(learner, "fit") and hasattr(learner, "get_params")):
+        return ClassicalLearner(learner)
+    raise SettingError("members", learner, f"a learner or a scikit-learn classifier for member {name!r}")

@@ -1,0 +1,172 @@
+"""Semi-supervised cross-validation: the whole exchange, repeated without the labelled rows of one fold at a time.
+
+Every fold has a School of its own whose rows are all training rows but the held-out ones: these are in no graph, no
+quota, no pseudo-label and no weight. What the schools say of them after each round is the only evidence there is,
+for the trust that members earn, for the round that is shipped and for the final calibration.
+
+Shapes: n = training rows, m = members, C = classes of a task.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.engine import each
+from cotrain.ensemble import Evidence, held_out_voice, judge
+from cotrain.predictions import Trust, earned_trust, from_codes
+from cotrain.rounds import Member, Opinions, School, TeachingPlan, stop_reason
+from cotrain.views import Blocks
+
+Codes = Mapping[str, NDArray[np.integer]]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """Everything one exchange runs on.
+
+    Parameters
+    ----------
+    members : the committee
+    blocks : n training rows
+    codes : {task: [n] class codes, -1 = not labelled}
+    n_classes : {task: C}
+    weight : [n] sample weights, or None
+    folds : [n] the fold that holds the row out, -1 = none
+    kept_out : [n] a fold whose school must not see the row though it is not scored on it (an unlabelled row of a
+        held-out group), -1 = none
+    plan, seed, n_jobs : how
+    """
+
+    members: Sequence[Member]
+    blocks: Blocks
+    codes: Codes
+    n_classes: Mapping[str, int]
+    weight: NDArray[np.floating] | None
+    folds: NDArray[np.integer]
+    kept_out: NDArray[np.integer]
+    plan: TeachingPlan
+    seed: int
+    n_jobs: int | None = None
+
+    def school(self, number: int, rows: NDArray[np.intp]) -> School:
+        """A school over `rows`; `number` is 0 for the main run, then one for each fold."""
+        weight = None if self.weight is None else self.weight[rows]
+        given = {task: from_codes(codes[rows], self.n_classes[task], weight) for task, codes in self.codes.items()}
+        return School(self.members, self.blocks.take(rows), given, self.plan, (self.seed, number))
+
+
+@dataclass
+class Findings:
+    """What cross-validation found.
+
+    Parameters
+    ----------
+    opinions : one per round from round 0: m times {task: [n, C]}, NaN where a row was not held out
+    evidence : {task: the round to ship and why}
+    stop_reason : see rounds.stopping.REASONS
+    """
+
+    opinions: list[list[Opinions]] = field(default_factory=list)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    stop_reason: str = ""
+
+    def of_task(self, round: int, task: str) -> list[NDArray[np.floating]]:
+        """m arrays [n, C] after one round."""
+        return [opinion[task] for opinion in self.opinions[round]]
+
+
+def cross(lecture: Lecture, progress: Progress) -> Findings:
+    """Teach every fold's school round by round until there is a reason to stop."""
+    findings = Findings()
+    folds = np.unique(lecture.folds[lecture.folds >= 0])
+    schools = [
+        lecture.school(1 + int(fold), np.flatnonzero((lecture.folds != fold) & (lecture.kept_out != fold)))
+        for fold in folds
+    ]
+    held = [np.flatnonzero(lecture.folds == fold) for fold in folds]
+    progress("cross-validation, labels only")
+    jobs = [(school, lecture.blocks.take(rows), None) for school, rows in zip(schools, held, strict=True)]
+    reason = _excuse(lecture)
+    n_admitted = 0
+    while True:
+        answers = each(_advance, jobs, lecture.n_jobs)
+        schools = [school for school, _, _ in answers]
+        n_admitted = sum(count for _, _, count in answers)
+        findings.opinions.append(_assembled([told for _, told, _ in answers], held, lecture))
+        findings.evidence = _evidence(findings, lecture)
+        reason = reason or stop_reason(
+            _losses(findings), lecture.plan.rounds, lecture.plan.patience, n_admitted=n_admitted
+        )
+        if reason:
+            findings.stop_reason = reason
+            return findings
+        progress(f"cross-validation, round {len(findings.opinions)}")
+        trusts = [fold_trust(findings.opinions[-1], lecture, without=fold) for fold in folds]
+        jobs = [
+            (school, lecture.blocks.take(rows), trust)
+            for school, rows, trust in zip(schools, held, trusts, strict=True)
+        ]
+
+
+def fold_trust(opinions: Sequence[Opinions], lecture: Lecture, without: int | None = None) -> dict[str, Trust]:
+    """{task: Trust} from held-out opinions; a fold's school is not told what its held-out rows would tell."""
+    trust = {}
+    for task, codes in lecture.codes.items():
+        seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
+        trust[task] = earned_trust([opinion[task] for opinion in opinions], seen, lecture.weight)
+    return trust
+
+
+def _advance(job: tuple[School, Blocks, dict[str, Trust] | None]) -> tuple[School, list[Opinions], int]:
+    """One round in one school: round 0 without trust, an exchange with it; then its word on the held-out rows."""
+    school, held, trust = job
+    n_admitted = 0
+    if trust is None:
+        school.supervised()
+    else:
+        lessons = school.next_round(trust)
+        n_admitted = sum(len(lesson.admission.positions) for by_task in lessons for lesson in by_task.values())
+    return school, school.ask(held), n_admitted
+
+
+def _assembled(told: Sequence[list[Opinions]], held: Sequence[NDArray[np.intp]], lecture: Lecture) -> list[Opinions]:
+    """The folds' answers put back where their rows stand among all n."""
+    whole: list[Opinions] = []
+    for member in range(len(lecture.members)):
+        opinions = {task: np.full((lecture.blocks.n_rows, count), np.nan) for task, count in lecture.n_classes.items()}
+        for answers, rows in zip(told, held, strict=True):
+            for task in opinions:
+                opinions[task][rows] = answers[member][task]
+        whole.append(opinions)
+    return whole
+
+
+def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
+    evidence = {}
+    for task, codes in lecture.codes.items():
+        told = [
+            held_out_voice(findings.of_task(round, task), codes, lecture.folds, lecture.weight)
+            for round in range(len(findings.opinions))
+        ]
+        evidence[task] = judge(told, codes, lecture.weight)
+    return evidence
+
+
+def _losses(findings: Findings) -> list[float]:
+    """The mean over tasks of each round's loss as a share of round 0's, so that no task outweighs another."""
+    by_task = [[score.loss for score in evidence.scores] for evidence in findings.evidence.values()]
+    return np.mean([np.array(losses) / max(losses[0], 1e-12) for losses in by_task], axis=0).tolist()
+
+
+def _excuse(lecture: Lecture) -> str | None:
+    """Why there is nothing to exchange at all."""
+    if lecture.plan.rounds == 0:
+        return "rounds_is_0"
+    if len(lecture.members) < 2:
+        return "one_member"
+    if all((codes >= 0).all() for codes in lecture.codes.values()):
+        return "no_unlabelled"
+    return None

@@ -1,0 +1,30 @@
+"""What is believed about rows: targets, pseudo-labels, opinions; how opinions are calibrated, scored and combined.
+
+Comes in: class probabilities [n, C] from learners, class codes [n] from tables.
+Goes out: the same, calibrated and pooled, and numbers that say how good they are.
+Below both `rounds` and `ensemble`, because teachers and the ensemble combine in the same way.
+May be imported by: learners, rounds, ensemble, estimators and everything above.
+"""
+
+from cotrain.predictions.calibration import fit_temperature, temper
+from cotrain.predictions.combination import filled, most_likely, pool
+from cotrain.predictions.scores import accuracy, log_loss, row_losses, skill
+from cotrain.predictions.targets import PseudoLabels, Targets, from_codes
+from cotrain.predictions.trust import Trust, earned_trust
+
+__all__ = [
+    "PseudoLabels",
+    "Targets",
+    "Trust",
+    "accuracy",
+    "earned_trust",
+    "filled",
+    "fit_temperature",
+    "from_codes",
+    "log_loss",
+    "most_likely",
+    "pool",
+    "row_losses",
+    "skill",
+    "temper",
+]

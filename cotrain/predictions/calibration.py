@@ -1,0 +1,71 @@
+"""How sure an opinion really is: one temperature, fitted on rows whose label the teller has not seen.
+
+With few rows a temperature fitted freely is luck, so it is drawn towards 1 by a log-normal prior: with a hundred
+rows the data speak, with five the prior does.
+
+Shapes: n = rows, C = classes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+FAINTEST = 1e-4
+"""No probability counts as less than this when opinions are weighed: a forest that never saw a class says 0
+and means "rarely", and log 0 would be a veto."""
+
+PRIOR_SPREAD = 1.0
+"""Standard deviation of log temperature before any row is seen: most learners lie within a factor of e of honest."""
+
+HOTTEST = 2.5
+"""Bound of |log temperature|; beyond e^2.5 = 12 an opinion is a constant or a bare vote anyway."""
+
+
+def log_opinion(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Log-probabilities with the faintest ones lifted to FAINTEST; NaN rows (abstentions) stay NaN."""
+    return np.log(np.clip(probabilities, FAINTEST, 1.0))
+
+
+def temper(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
+    """[n, C] softmax(log p / temperature): above 1 less sure, below 1 surer; never another winner.
+
+    References
+    ----------
+    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    """
+    return normalised(log_opinion(probabilities) / temperature)
+
+
+def fit_temperature(
+    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+) -> float:
+    """The temperature that makes log-loss least on labelled rows, drawn towards 1 where these are few.
+
+    Parameters
+    ----------
+    probabilities : [n, C]; rows of NaN are abstentions and are left out
+    codes : [n] class codes; negative = not labelled, left out
+    weight : [n] sample weights, scaled to mean 1 over the rows used; 1 where none are given
+
+    Returns
+    -------
+    temperature : 1.0 where no row can be used
+    """
+    used = (codes >= 0) & ~np.isnan(probabilities).any(axis=1)
+    if not used.any():
+        return 1.0
+    logs, right = log_opinion(probabilities[used]), codes[used]
+    counts = np.ones(len(right)) if weight is None else weight[used] / weight[used].mean()
+
+    def cost(log_temperature: float) -> float:
+        told = normalised(logs / np.exp(log_temperature))[np.arange(len(right)), right]
+        return -(counts * np.log(np.maximum(told, 1e-300))).sum() + 0.5 * (log_temperature / PRIOR_SPREAD) ** 2
+
+    found = minimize_scalar(cost, bounds=(-HOTTEST, HOTTEST), method="bounded")
+    return float(np.exp(found.x))
+
+
+def normalised(logs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Softmax over the last axis, safe for large values; NaN rows stay NaN."""
+    shifted = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

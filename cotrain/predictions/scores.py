@@ -1,0 +1,66 @@
+"""How good opinions are, on rows whose label the teller has not seen.
+
+Rows that are not labelled (negative code) or on which the teller abstains (NaN) do not count.
+
+Shapes: n = rows, C = classes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.predictions.combination import most_likely
+
+SHARPNESS = 4.0
+"""Power of `skill`: how much more a good member counts than a fair one. Of 1, 2 and 4, tried on public tables with 2 to
+10 labels per class, 4 pooled best and the log-odds of accuracy worst; 4 still lets a committee outvote its best."""
+
+
+def counted(probabilities: NDArray[np.floating], codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """[n] mask of the rows that a score may use."""
+    return (codes >= 0) & ~np.isnan(probabilities).any(axis=1)
+
+
+def row_losses(probabilities: NDArray[np.floating], codes: NDArray[np.integer]) -> NDArray[np.floating]:
+    """[n] -log p of the right class; NaN on rows that do not count."""
+    used = counted(probabilities, codes)
+    losses = np.full(len(codes), np.nan)
+    told = probabilities[used, codes[used]]
+    losses[used] = -np.log(np.maximum(told, 1e-15))  # a finite price for a certain error, as in scikit-learn
+    return losses
+
+
+def log_loss(
+    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+) -> float:
+    """Weighted mean of -log p of the right class, in nats; NaN where no row counts."""
+    losses = row_losses(probabilities, codes)
+    used = ~np.isnan(losses)
+    if not used.any():
+        return float("nan")
+    return float(np.average(losses[used], weights=None if weight is None else weight[used]))
+
+
+def accuracy(
+    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+) -> float:
+    """Weighted share of rows whose most likely class is right; NaN where no row counts."""
+    used = counted(probabilities, codes)
+    if not used.any():
+        return float("nan")
+    right = most_likely(probabilities[used]) == codes[used]
+    return float(np.average(right, weights=None if weight is None else weight[used]))
+
+
+def skill(
+    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+) -> float:
+    """How much a member's voice is worth: (1 - log-loss / log C) ^ SHARPNESS, 0 for guessing or worse.
+
+    The probabilities should be calibrated: skill is what is left of the uncertainty, not how loudly it is denied.
+    A member that abstained on every labelled row has skill 0: nothing is known of it.
+    """
+    n_classes = probabilities.shape[1]
+    loss = log_loss(probabilities, codes, weight)
+    if np.isnan(loss) or n_classes < 2:
+        return 0.0
+    return float(max(0.0, 1.0 - loss / np.log(n_classes)) ** SHARPNESS)

@@ -1,0 +1,105 @@
+"""One round: what every student is to learn next, from the given labels and from its peers.
+
+Each student is taught by all other members, pooled; never by itself. Nothing is carried over: the lesson is drawn
+anew from what the members think now, so an error can be taken back.
+
+Shapes: m = members, n = rows, C = classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.predictions import Targets, Trust, most_likely, pool
+from cotrain.rounds.member import Opinions
+from cotrain.rounds.plan import TeachingPlan
+from cotrain.rounds.selection import Admission, admit, agreement
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one student is to learn for one task.
+
+    Parameters
+    ----------
+    targets : [n] given labels and pseudo-labels together
+    admission : what the teachers thought of every row
+    teachers : positions of the members who taught
+    """
+
+    targets: Targets
+    admission: Admission
+    teachers: tuple[int, ...]
+
+
+def exchange(
+    opinions: Sequence[Opinions],
+    given: Mapping[str, Targets],
+    trust: Mapping[str, Trust],
+    plan: TeachingPlan,
+    round: int,
+) -> list[dict[str, Lesson]]:
+    """The lessons of round `round` (1 ..), one {task: Lesson} per member.
+
+    Parameters
+    ----------
+    opinions : m times {task: [n, C]}, what the members think of their training rows now
+    given : {task: Targets [n]}, weight 0 where no label was given
+    trust : {task: Trust in the m members}
+    """
+    lessons: list[dict[str, Lesson]] = [{} for _ in opinions]
+    for task, facts in given.items():
+        calibrated = trust[task].calibrated([opinion[task] for opinion in opinions])
+        for student, lesson in enumerate(lessons):
+            lesson[task] = _lesson(student, calibrated, facts, trust[task].weights, plan, plan.share(round))
+    return lessons
+
+
+def _lesson(
+    student: int,
+    calibrated: Sequence[NDArray[np.floating]],
+    given: Targets,
+    weights: NDArray[np.floating],
+    plan: TeachingPlan,
+    share: float,
+) -> Lesson:
+    teachers = _teachers(student, weights)
+    if not teachers:
+        nothing = np.full(given.probabilities.shape, np.nan)
+        admission = admit(
+            nothing, np.zeros(len(nothing)), given.is_labelled, share=share, least_agreement=plan.least_agreement
+        )
+        return Lesson(given, admission, ())
+    told = [calibrated[teacher] for teacher in teachers]
+    heard = np.maximum(weights[list(teachers)], 0)
+    heard = heard / heard.sum() if heard.sum() > 0 else np.full(len(told), 1 / len(told))
+    pooled = pool(told, heard, voices=plan.voices)
+    agreed = agreement(told, heard, most_likely(pooled))
+    admission = admit(pooled, agreed, given.is_labelled, share=share, least_agreement=plan.least_agreement)
+    return Lesson(taught(given, pooled, admission, plan), admission, teachers)
+
+
+def _teachers(student: int, weights: NDArray[np.floating]) -> tuple[int, ...]:
+    """All others who have any skill; all others if none of them has (nothing speaks for one of them then)."""
+    others = [member for member in range(len(weights)) if member != student]
+    skilled = [member for member in others if weights[member] > 0]
+    return tuple(skilled or others)
+
+
+def taught(given: Targets, pooled: NDArray[np.floating], admission: Admission, plan: TeachingPlan) -> Targets:
+    """Given labels with the admitted opinions beside them.
+
+    An opinion weighs its margin, so that a doubtful row teaches little; together they weigh at most `plan.pseudo_mass`
+    times the given labels.
+    """
+    rows = admission.positions
+    probabilities, weight = given.probabilities.copy(), given.weight.copy()
+    # A margin of exactly 0 still names a row that was let through; it must not count as unlabelled.
+    loudness = np.maximum(admission.margin[rows], 1e-3)
+    if len(rows):
+        loudness = loudness * min(1.0, plan.pseudo_mass * given.weight.sum() / loudness.sum())
+    probabilities[rows] = pooled[rows] if plan.soft_labels else np.eye(given.n_classes)[admission.codes[rows]]
+    weight[rows] = loudness
+    return Targets(probabilities, weight)

@@ -1,0 +1,107 @@
+"""The ledger: who taught which row what, when, how sure, and what was taken back.
+
+One line per (round, student, task, row) that was admitted, and one per row that the round before had admitted for the
+same student and this round did not, or admits under another label: `revoked`, with the reason.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cotrain.rounds.exchange import Lesson
+from cotrain.rounds.selection import ADMITTED
+from cotrain.rounds.selection import REASONS as VERDICTS
+from cotrain.tasks import Task
+
+LABEL_CHANGED = "label changed"
+
+
+class Ledger:
+    """Collects rounds; `table` gives them as Arrow.
+
+    Parameters
+    ----------
+    tasks : in the order of the run
+    members : names, in the order of the run
+    row_ids : [n] ids of the training rows
+    """
+
+    def __init__(self, tasks: Sequence[Task], members: Sequence[str], row_ids: NDArray[np.generic]) -> None:
+        self._tasks = {task.name: task for task in tasks}
+        self._members = tuple(members)
+        self._row_ids = row_ids
+        self._before: dict[tuple[int, str], Lesson] = {}
+        self._pages: list[pa.Table] = []
+
+    def record(self, round: int, lessons: Sequence[dict[str, Lesson]]) -> int:
+        """Write one round down; returns how many pseudo-labels it admitted, over all students and tasks."""
+        n_admitted = 0
+        for student, lesson_by_task in enumerate(lessons):
+            for task, lesson in lesson_by_task.items():
+                n_admitted += len(lesson.admission.positions)
+                self._pages.append(self._admitted(round, student, task, lesson))
+                before = self._before.get((student, task))
+                if before is not None:
+                    self._pages.append(self._revoked(round, student, task, before, lesson))
+                self._before[student, task] = lesson
+        return n_admitted
+
+    @property
+    def table(self) -> pa.Table:
+        """row_id, task, round, student, teachers, label (as text), confidence, agreement, weight, status, why."""
+        if not self._pages:
+            nothing = np.zeros(0, dtype=np.intp)
+            return self._page(0, 0, next(iter(self._tasks)), nothing, None, "admitted", [])
+        return pa.concat_tables(self._pages)
+
+    def _admitted(self, round: int, student: int, task: str, lesson: Lesson) -> pa.Table:
+        rows = lesson.admission.positions
+        return self._page(round, student, task, rows, lesson, "admitted", ["admitted"] * len(rows))
+
+    def _revoked(self, round: int, student: int, task: str, before: Lesson, now: Lesson) -> pa.Table:
+        was = before.admission.positions
+        still = now.admission.verdict[was] == ADMITTED
+        same = now.admission.codes[was] == before.admission.codes[was]
+        gone = ~(still & same)
+        why = [
+            LABEL_CHANGED if here else VERDICTS[verdict]
+            for here, verdict in zip(still[gone], now.admission.verdict[was[gone]], strict=True)
+        ]
+        return self._page(round, student, task, was[gone], before, "revoked", why)
+
+    def _page(
+        self,
+        round: int,
+        student: int,
+        task: str,
+        rows: NDArray[np.intp],
+        lesson: Lesson | None,
+        status: str,
+        why: Sequence[str],
+    ) -> pa.Table:
+        def repeated(value: str) -> pa.DictionaryArray:
+            # Said once and pointed to: a ledger of millions of lines stays small.
+            return pa.DictionaryArray.from_arrays(np.zeros(len(rows), dtype=np.int32), pa.array([value], pa.string()))
+
+        classes = pa.array([str(label) for label in self._tasks[task].classes], pa.string())
+        zeros = np.zeros(0)
+        admission = lesson.admission if lesson else None
+        codes = admission.codes[rows] if admission else zeros
+        teachers = "+".join(self._members[teacher] for teacher in lesson.teachers) if lesson else ""
+        return pa.table(
+            {
+                "row_id": pa.array(self._row_ids[rows]),
+                "task": repeated(task),
+                "round": pa.array(np.full(len(rows), round, dtype=np.int32)),
+                "student": repeated(self._members[student] if self._members else ""),
+                "teachers": repeated(teachers),
+                "label": pa.DictionaryArray.from_arrays(codes.astype(np.int32), classes),
+                "confidence": pa.array((admission.confidence[rows] if admission else zeros).astype(np.float32)),
+                "agreement": pa.array((admission.agreement[rows] if admission else zeros).astype(np.float32)),
+                "weight": pa.array((lesson.targets.weight[rows] if lesson else zeros).astype(np.float32)),
+                "status": repeated(status),
+                "why": pa.array(why, pa.string()).dictionary_encode(),
+            }
+        ).unify_dictionaries()

@@ -1,0 +1,129 @@
+"""Who takes part: a member binds a learner to views; a student is a member with rows in front of it.
+
+A row that lacks every view of a member is not taught to it and gets no opinion from it (NaN): it abstains.
+
+Shapes: n = rows, C = classes of the task.
+"""
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from cotrain.errors import ViewError
+from cotrain.learners import Block, Learner
+from cotrain.predictions import Targets
+from cotrain.views import Blocks
+
+Opinions = dict[str, NDArray[np.floating]]
+"""{task: [n, C]}, NaN rows where the member abstains."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A learner and the views it reads.
+
+    Parameters
+    ----------
+    name : unique in the committee; what the ledger and the report call it
+    learner : unfitted; every student works on a clone of it
+    views : names of views, in the order in which the learner gets their blocks
+    """
+
+    name: str
+    learner: Learner
+    views: tuple[str, ...]
+
+    def read(self, blocks: Blocks) -> list[Block]:
+        """The arrays of this member's views; ViewError if one is not there."""
+        missing = [view for view in self.views if view not in blocks.arrays]
+        if missing:
+            raise ViewError(
+                f"Member {self.name!r} reads the views {missing}, which this table does not give; "
+                f"it gives {sorted(blocks.arrays)}."
+            )
+        return [blocks.arrays[view] for view in self.views]
+
+    def can_speak(self, blocks: Blocks) -> NDArray[np.bool_]:
+        """[n] mask of the rows that have at least one of this member's views."""
+        return np.any([blocks.is_present[view] for view in self.views], axis=0)
+
+
+@dataclass(frozen=True)
+class Graduate:
+    """A member that has learnt: it is asked, never taught again.
+
+    Parameters
+    ----------
+    member : who it is
+    learner : fitted
+    n_classes : {task: C}
+    learnt : the tasks that it had a labelled row for; of any other it says nothing
+    """
+
+    member: Member
+    learner: Learner
+    n_classes: Mapping[str, int]
+    learnt: frozenset[str]
+
+    def opinions(self, blocks: Blocks) -> Opinions:
+        """{task: [n, C]} what it thinks of any rows; NaN where it abstains."""
+        is_here = self.member.can_speak(blocks)
+        arrays = self.member.read(blocks)
+        return self.on_arrays(arrays if is_here.all() else [array[is_here] for array in arrays], is_here)
+
+    def on_arrays(self, arrays: list[Block], is_here: NDArray[np.bool_]) -> Opinions:
+        """The same for rows already at hand; `arrays` hold those that `is_here` marks."""
+        told = self.learner.predict(arrays) if self.learnt else {}
+        opinions = {}
+        for task, n_classes in self.n_classes.items():
+            opinions[task] = np.full((len(is_here), n_classes), np.nan)
+            if task in self.learnt:
+                opinions[task][is_here] = told[task]
+        return opinions
+
+
+class Student:
+    """A member with training rows in front of it; it can be taught again and again.
+
+    Parameters
+    ----------
+    member : its learner is cloned
+    blocks : the training rows, labelled or not
+    """
+
+    def __init__(self, member: Member, blocks: Blocks) -> None:
+        self.member = member
+        self._learner: Learner = clone(member.learner)
+        self._is_here = member.can_speak(blocks)
+        arrays = member.read(blocks)
+        # Kept, so that a learner that builds something from the rows alone (a graph) meets the same arrays each round.
+        self._arrays = arrays if self._is_here.all() else [array[self._is_here] for array in arrays]
+        self._graduate = Graduate(member, self._learner, {}, frozenset())
+
+    def learn(self, targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
+        """Forget, then learn from `targets` [n]; a task without one labelled row within reach is not learnt."""
+        here = {
+            task: Targets(target.probabilities[self._is_here], target.weight[self._is_here])
+            for task, target in targets.items()
+        }
+        within_reach = {task: target for task, target in here.items() if target.is_labelled.any()}
+        # A shallow copy: what was learnt before stays as it was for whoever kept it, and a graph keeps its edges.
+        self._learner = copy(self._learner)
+        if within_reach:
+            self._learner.fit(self._arrays, within_reach, generator)
+        n_classes = {task: target.n_classes for task, target in targets.items()}
+        self._graduate = Graduate(self.member, self._learner, n_classes, frozenset(within_reach))
+        return self
+
+    def graduate(self) -> Graduate:
+        """The student as it stands; teaching it further does not change what is returned."""
+        return self._graduate
+
+    def opinions_at_home(self) -> Opinions:
+        """What it thinks of its own training rows."""
+        return self._graduate.on_arrays(self._arrays, self._is_here)
