@@ -1,0 +1,11 @@
+"""How each operator is computed in plain PyTorch: the twins.
+
+In: what the operator takes. Out: the same numbers as the compiled core. A twin is the truth in tests and
+serves wherever the core has no kernel. Gradients are written out, so nothing here records a graph.
+May be imported by: cotrain.ops and its tests.
+"""
+
+from cotrain.ops.reference.cross_entropy import multi_head_cross_entropy
+from cotrain.ops.reference.perturbation import linf_step, linf_step_
+
+__all__ = ["linf_step", "linf_step_", "multi_head_cross_entropy"]

@@ -1,0 +1,160 @@
+"""Which kernels serve: what COTRAIN_BACKEND asks for, what is said where the core is missing, that both train alike."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from cotrain import ops
+from cotrain.errors import CoreError, SettingError
+from cotrain.ops import core
+
+TRAINING = """
+import sys, torch
+from cotrain import ops
+torch.manual_seed(0)
+rows = torch.randn(400, 12)
+targets = [(rows[:, :3].sum(1) > 0).long(), rows[:, 3:8].argmax(1)]
+targets[0][::5] = -100
+weights = [torch.rand(400), None]
+trunk = torch.nn.Sequential(torch.nn.Linear(12, 24), torch.nn.Tanh())
+heads = torch.nn.ModuleList([torch.nn.Linear(24, 2), torch.nn.Linear(24, 5)])
+optimizer = torch.optim.SGD([*trunk.parameters(), *heads.parameters()], lr=0.2, momentum=0.9)
+for _ in range(40):
+    perturbed = rows.clone().requires_grad_()
+    for _ in range(2):
+        loss = ops.multi_head_cross_entropy([head(trunk(perturbed)) for head in heads], targets, sample_weights=weights)
+        (gradient,) = torch.autograd.grad(loss.total, [perturbed])
+        ops.linf_step_(perturbed, rows, gradient, step_size=0.01, epsilon=0.02)
+    loss = ops.multi_head_cross_entropy(
+        [head(trunk(perturbed)) for head in heads], targets, sample_weights=weights, head_weights=[1.0, 0.5])
+    optimizer.zero_grad(); loss.total.backward(); optimizer.step()
+with torch.no_grad():
+    torch.save([head(trunk(rows)).softmax(1) for head in heads], sys.argv[1])
+print(ops.backend(), loss.total.item())
+"""
+
+
+@pytest.mark.slow
+def test_a_network_trained_on_the_twin_predicts_what_one_trained_on_the_core_does(in_new_process, tmp_path):
+    predictions = []
+    for backend in ("auto", "reference"):
+        path = tmp_path / f"{backend}.pt"
+        done = in_new_process(TRAINING, str(path), COTRAIN_BACKEND=backend)
+        assert done.returncode == 0, done.stderr
+        predictions.append(torch.load(path))
+    assert done.stdout.startswith("reference")
+    assert float(done.stdout.split()[1]) < 0.5  # it has learnt something
+    for one, other in zip(*predictions, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_every_public_promise_holds_on_the_twin(in_new_process):
+    here = Path(__file__).parent
+    program = (
+        "import pytest, sys; from cotrain import ops; assert ops.backend() == 'reference';"
+        " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
+    )
+    files = [str(here / name) for name in ("test_cross_entropy.py", "test_perturbation.py")]
+    done = in_new_process(program, *files, COTRAIN_BACKEND="reference")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("level", ["default", "avx2"])
+def test_every_instruction_set_gives_the_same_loss(in_new_process, level):
+    program = (
+        "import torch; from cotrain import ops; torch.manual_seed(0);"
+        "l = [torch.randn(90, c) for c in (3, 40)]; t = [torch.randint(0, 3, (90,))] * 2;"
+        "print(ops.multi_head_cross_entropy(l, t).total.item())"
+    )
+    done = in_new_process(program, ATEN_CPU_CAPABILITY=level)
+    generator = torch.manual_seed(0)
+    logits = [torch.randn(90, c, generator=generator) for c in (3, 40)]
+    targets = torch.randint(0, 3, (90,), generator=generator)
+    expected = sum(torch.nn.functional.cross_entropy(head, targets).item() for head in logits)
+    assert float(done.stdout) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted the Linux way")
+@pytest.mark.parametrize("name", ["loss", "step"])
+def test_the_kernels_take_the_threads_they_are_given(in_new_process, name):
+    program = (
+        "import os, torch; from cotrain import ops; torch.set_num_threads(1);"
+        "rows, codes = torch.randn(4096, 100), torch.randint(0, 100, (4096,));"
+        "step = lambda: ops.linf_step(rows, rows, rows, step_size=0.1, epsilon=0.1);"
+        "loss = lambda: ops.multi_head_cross_entropy([rows], [codes]);"
+        "count = lambda: len(os.listdir('/proc/self/task'));"
+        "before = count(); NAME(); alone = count() - before; torch.set_num_threads(3); NAME();"
+        "print(alone, count() - before)"
+    )
+    done = in_new_process(program.replace("NAME", name))
+    assert done.stdout.split() == ["0", "2"], done.stderr
+
+
+def test_a_wrong_backend_is_refused():
+    with pytest.raises(SettingError, match="`COTRAIN_BACKEND` must be one of auto, native, reference; got 'fast'"):
+        core.load_core("fast")
+
+
+def test_the_twin_serves_where_it_is_asked_for(in_new_process):
+    done = in_new_process("from cotrain import ops; print(ops.backend())", COTRAIN_BACKEND="reference")
+    assert (done.stdout, done.stderr) == ("reference\n", "")
+
+
+def test_status_and_build_info_agree():
+    status = ops.status()
+    assert status.backend == ops.backend()
+    assert (status.library is not None) == (status.backend == "native")
+    assert {"is_built", "reason"} <= set(ops.build_info())
+    if status.backend == "native":
+        assert status.instruction_set in ops.build_info()["instruction_sets"]
+        assert status.instruction_set in ("baseline", "avx2", "avx512")
+
+
+@pytest.fixture
+def bare_copy(tmp_path) -> Path:
+    """A copy of the package without its core, as a pure-Python installation leaves it."""
+    package = Path(core.__file__).parents[1]
+    (tmp_path / "cotrain").mkdir()
+    shutil.copy(package / "errors.py", tmp_path / "cotrain")
+    (tmp_path / "cotrain" / "__init__.py").touch()
+    shutil.copytree(
+        package / "ops", tmp_path / "cotrain" / "ops", ignore=shutil.ignore_patterns("*.so", "*.pyd", "_build*")
+    )
+    return tmp_path
+
+
+def run_in(folder: Path, in_new_process, program: str, **environ: str):
+    return in_new_process(f"import sys; sys.path.insert(0, {str(folder)!r})\n" + program, **environ)
+
+
+SHOW = "from cotrain import ops; from cotrain import ops; print(ops.backend()); print(ops.status().reason)"
+
+
+def test_without_a_core_the_twin_serves_and_says_why_once(bare_copy, in_new_process):
+    reason = "no working C++ compiler (c++ fails)."
+    info = bare_copy / "cotrain" / "ops" / "_build_info.json"
+    info.write_text(json.dumps({"is_built": False, "reason": reason}))
+    done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="auto")
+    assert done.stdout.splitlines()[0] == "reference"
+    assert reason in done.stdout
+    assert done.stderr.count("The PyTorch twin serves in place of the compiled core") == 1
+    assert reason in done.stderr
+
+
+def test_a_core_that_is_demanded_and_not_there_is_an_error(bare_copy, in_new_process):
+    done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="native")
+    assert done.returncode == 1
+    assert f"{CoreError.__name__}: COTRAIN_BACKEND=native, but the core was not built" in done.stderr
+
+
+def test_a_core_that_does_not_load_is_named_and_the_twin_serves(bare_copy, in_new_process):
+    (bare_copy / "cotrain" / "ops" / "_core.so").write_bytes(b"not a library")
+    done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="auto")
+    assert done.stdout.splitlines()[0] == "reference"
+    assert "does not load" in done.stdout
+    assert "pip install --no-build-isolation" in done.stdout
+    assert run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="native").returncode == 1

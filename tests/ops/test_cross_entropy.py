@@ -1,0 +1,200 @@
+"""The public face of the multi-head cross-entropy: what flows back, what is refused. On whichever backend serves."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from cotrain.errors import SettingError
+from cotrain.ops import multi_head_cross_entropy
+
+CLASSES = (5, 3, 40)
+
+
+def leaves(n_rows: int = 12, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randn(n_rows, c, generator=generator, dtype=dtype).requires_grad_() for c in CLASSES]
+
+
+def codes(n_rows: int = 12) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    return [torch.randint(0, c, (n_rows,), generator=generator) for c in CLASSES]
+
+
+def eager(logits, targets, weights=None) -> Tensor:
+    """[H] the heads' losses by PyTorch's own cross-entropy."""
+    weights = [torch.ones(len(head), dtype=head.dtype) for head in logits] if weights is None else weights
+    losses = [
+        torch.nn.functional.cross_entropy(head, target, reduction="none")
+        for head, target in zip(logits, targets, strict=True)
+    ]
+    return torch.stack([(w * loss).sum() / w.sum() for w, loss in zip(weights, losses, strict=True)])
+
+
+def test_heads_are_what_pytorch_says_and_total_is_their_weighted_sum():
+    logits, targets = leaves(), codes()
+    weights = [torch.rand(12, dtype=torch.float64) for _ in CLASSES]
+    loss = multi_head_cross_entropy(logits, targets, sample_weights=weights, head_weights=[1.0, 0.5, 2.0])
+    expected = eager(logits, targets, weights)
+    assert torch.allclose(loss.per_head, expected, rtol=1e-12)
+    assert torch.allclose(loss.total, expected @ torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64), rtol=1e-12)
+    assert [losses.shape for losses in loss.per_sample] == [(12,)] * 3
+    assert not any(losses.requires_grad for losses in loss.per_sample)
+
+
+def test_gradcheck_of_total_and_of_every_head():
+    targets = codes()
+    soft = torch.rand(12, 3, dtype=torch.float64)
+    targets[1] = soft / soft.sum(dim=1, keepdim=True)
+
+    def losses(*logits: Tensor) -> tuple[Tensor, Tensor]:
+        loss = multi_head_cross_entropy(logits, targets, head_weights=[0.5, 0.0, 2.0])
+        return loss.total, loss.per_head
+
+    assert torch.autograd.gradcheck(losses, leaves())
+
+
+@pytest.mark.parametrize("head_weights", [[1.0, 1.0, 1.0], [0.3, 0.0, -2.0]])
+def test_gradients_are_those_of_eager_whatever_is_done_with_the_losses(head_weights):
+    def use(total, per_head):
+        return 3.0 * total + per_head[1] ** 2 - per_head[2]
+
+    logits, targets = leaves(), codes()
+    loss = multi_head_cross_entropy(logits, targets, head_weights=head_weights)
+    mine = torch.autograd.grad(use(loss.total, loss.per_head), logits)
+    expected = eager(logits, targets)
+    theirs = torch.autograd.grad(use(expected @ torch.tensor(head_weights, dtype=torch.float64), expected), logits)
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-14)
+
+
+def test_backward_twice_gives_the_same_gradient_twice():
+    logits = leaves()
+    loss = multi_head_cross_entropy(logits, codes())
+    loss.total.backward(retain_graph=True)
+    once = [head.grad.clone() for head in logits]
+    loss.total.backward(retain_graph=True)
+    loss.total.backward()
+    for head, first in zip(logits, once, strict=True):
+        assert torch.allclose(head.grad, 3 * first, rtol=1e-14)
+
+
+def test_logits_that_feed_two_losses_get_both_gradients():
+    sources = leaves()
+    logits = [2 * source for source in sources]
+    targets = codes()
+    loss = multi_head_cross_entropy(logits, targets)
+    other = eager(logits, targets).sum()
+    for _ in range(2):  # nothing that autograd keeps may have been added to
+        mine = torch.autograd.grad(loss.total + other, sources, retain_graph=True)
+        single = torch.autograd.grad(other, sources, retain_graph=True)
+        for both, one in zip(mine, single, strict=True):
+            assert torch.allclose(both, 2 * one, rtol=1e-10, atol=1e-14)
+
+
+def test_one_tensor_may_be_the_logits_of_two_heads():
+    (logits, *_), (target, *_) = leaves(), codes()
+    soft = torch.full((12, CLASSES[0]), 1 / CLASSES[0], dtype=torch.float64)
+    multi_head_cross_entropy([logits, logits], [target, soft]).total.backward()
+    both = logits.grad.clone()
+    logits.grad = None
+    multi_head_cross_entropy([logits], [target]).total.backward()
+    multi_head_cross_entropy([logits], [soft]).total.backward()
+    assert torch.allclose(both, logits.grad, rtol=1e-12)
+
+
+def test_heads_that_need_no_gradient_get_none():
+    logits = leaves()
+    logits[1] = logits[1].detach()
+    multi_head_cross_entropy(logits, codes()).total.backward()
+    assert logits[1].grad is None
+    assert logits[0].grad is not None
+
+
+def test_no_graph_is_kept_where_none_is_wanted():
+    with torch.no_grad():
+        assert not multi_head_cross_entropy(leaves(), codes()).total.requires_grad
+    assert not multi_head_cross_entropy([head.detach() for head in leaves()], codes()).total.requires_grad
+
+
+def test_a_second_derivative_is_refused_not_taken_for_zero():
+    logits = leaves()
+    loss = multi_head_cross_entropy(logits, codes())
+    (first, *_) = torch.autograd.grad(loss.total, logits, create_graph=True)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        (loss.total + first.square().sum()).backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_logits_give_float_losses_and_half_gradients(dtype):
+    logits = leaves(dtype=dtype)
+    loss = multi_head_cross_entropy(logits, codes())
+    assert loss.total.dtype == torch.float32
+    # A scaled loss, as under mixed precision: what is below float16's numbers before scaling must survive it.
+    (2.0**16 * loss.total).backward()
+    wide = [head.detach().float().requires_grad_() for head in logits]
+    (2.0**16 * eager(wide, codes()).sum()).backward()
+    for head, other in zip(logits, wide, strict=True):
+        assert head.grad.dtype == dtype
+        assert torch.allclose(head.grad.float(), other.grad, rtol=1e-2)
+
+
+def test_targets_and_weights_of_another_float_type_are_converted():
+    logits = leaves(dtype=torch.float32)
+    soft = [torch.full((12, c), 1 / c, dtype=torch.float64) for c in CLASSES]
+    weights = [torch.full((12,), 0.5, dtype=torch.float16) for _ in CLASSES]
+    loss = multi_head_cross_entropy(logits, soft, sample_weights=weights)
+    for head, mean in zip(logits, loss.per_head, strict=True):
+        assert mean.item() == pytest.approx(-head.log_softmax(dim=1).mean().item(), rel=1e-5)
+
+
+def test_a_masked_head_is_silent_and_the_others_still_learn():
+    logits, targets = leaves(), codes()
+    targets[0] = torch.full((12,), -100)
+    loss = multi_head_cross_entropy(logits, targets)
+    loss.total.backward()
+    assert loss.per_head[0] == 0.0
+    assert not logits[0].grad.any()
+    assert logits[1].grad.any()
+
+
+def test_heads_may_have_different_numbers_of_rows():
+    logits = [torch.randn(n, 4) for n in (0, 1, 7)]
+    loss = multi_head_cross_entropy(logits, [torch.zeros(n, dtype=torch.int64) for n in (0, 1, 7)])
+    assert [len(losses) for losses in loss.per_sample] == [0, 1, 7]
+    assert loss.per_head[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"logits": []}, r"`logits` must be one tensor per head"),
+        ({"targets": [torch.zeros(2, dtype=torch.int64)]}, r"`targets` must be one entry per head, 2; got '1 entries'"),
+        ({"logits": [torch.zeros(2), torch.zeros(2, 3)]}, r"`logits\[0\]` must be of shape \[rows, classes\]"),
+        ({"logits": [torch.zeros(2, 0), torch.zeros(2, 3)]}, r"`logits\[0\]` .* one class at least; got \(2, 0\)"),
+        ({"logits": [torch.zeros(2, 3), torch.zeros(2, 3).double()]}, r"`logits\[1\]` must be torch.float32 .*float64"),
+        ({"logits": [torch.zeros(2, 3).int()] * 2}, r"`dtype` must be float16"),
+        ({"targets": [torch.zeros(3, dtype=torch.int64)] * 2}, r"`targets\[0\]` must be \[2\] class codes .*\(3,\)"),
+        ({"targets": [torch.zeros(2, 4)] * 2}, r"`targets\[0\]` must be probabilities of the logits' shape"),
+        ({"targets": [torch.zeros(2, dtype=torch.int32)] * 2}, r"`targets\[0\]` must be int64 class codes"),
+        ({"sample_weights": [None, torch.ones(3)]}, r"`sample_weights\[1\]` must be \[2\] floating weights"),
+        ({"sample_weights": [None, torch.ones(2, dtype=torch.int64)]}, r"`sample_weights\[1\]` .*int64"),
+        ({"head_weights": [1.0]}, r"`head_weights` must be one entry per head"),
+        ({"targets": [torch.zeros(2, dtype=torch.int64, device="meta")] * 2}, r"`targets\[0\]` must be on cpu"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(change, message):
+    fitting = {"logits": [torch.zeros(2, 3)] * 2, "targets": [torch.zeros(2, dtype=torch.int64)] * 2}
+    with pytest.raises(SettingError, match=message):
+        multi_head_cross_entropy(**{**fitting, **change})
+
+
+def test_a_wrong_class_code_is_an_index_error():
+    with pytest.raises(IndexError, match=r"got 3 in row 1"):
+        multi_head_cross_entropy([torch.zeros(2, 3)], [torch.tensor([0, 3])])
+
+
+def test_uniform_logits_cost_the_logarithm_of_the_classes():
+    loss = multi_head_cross_entropy([torch.zeros(4, 8)], [torch.arange(4)])
+    assert loss.total.item() == pytest.approx(math.log(8), rel=1e-6)

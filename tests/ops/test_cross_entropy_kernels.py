@@ -1,0 +1,163 @@
+"""The kernels of the multi-head cross-entropy, backend by backend, against the float64 oracle."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+FLOORS = {torch.float64: 1e-14, torch.float32: 3e-6, torch.bfloat16: 1e-5, torch.float16: 1e-5}
+
+
+def one_head(kernels, logits, target, weight=None, scale=1.0, need_gradient=True) -> Any:
+    """(total, per_head, per_sample, gradient) of one head."""
+    return kernels.multi_head_cross_entropy([logits], [target], [weight], [scale], need_gradient)
+
+
+def same(kernels) -> Any:
+    """Bit for bit, for the core; PyTorch's own sums are cut by strides and threads, so the twin is close."""
+    return torch.equal if kernels.backend == "native" else torch.allclose
+
+
+@pytest.mark.parametrize("dtype", FLOORS, ids=str)
+def test_errors_stay_within_twice_those_of_eager(kernels, heads_case, dtype, oracle, assert_within_budget):
+    operands = heads_case.operands(dtype)
+    got = kernels.multi_head_cross_entropy(*operands)
+    truth = oracle(operands)
+    # Eager in the type that sums are kept in: half logits are not an excuse for half sums.
+    eager = oracle(operands, torch.float64 if dtype == torch.float64 else torch.float32)
+    for mine, true, theirs in zip(got, truth, eager, strict=True):
+        assert_within_budget(mine, true, theirs, FLOORS[dtype])
+
+
+def test_without_gradient_the_losses_are_the_same_bits(kernels, heads_case):
+    operands = heads_case.operands(torch.float32)
+    with_gradient = kernels.multi_head_cross_entropy(*operands)
+    without = kernels.multi_head_cross_entropy(*operands[:-1], False)
+    for one, other in zip(with_gradient[:3], without[:3], strict=True):
+        assert torch.equal(one, other)
+    assert without[3].shape == (0,)
+
+
+def test_the_textbook_value(kernels):
+    # softmax of (0, log 3) is (1/4, 3/4)
+    total, per_head, per_sample, gradient = one_head(kernels, torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([0]))
+    assert total.item() == per_head.item() == per_sample.item() == pytest.approx(math.log(4.0), rel=1e-6)
+    assert gradient.tolist() == pytest.approx([-0.75, 0.75])
+
+
+def test_a_head_without_rows_that_count_gives_zero_not_nan(kernels):
+    logits = torch.full((3, 4), math.nan)
+    codes = torch.tensor([-100, 1, 2])
+    weight = torch.tensor([1.0, 0.0, 0.0])
+    for outcome in one_head(kernels, logits, codes, weight):
+        assert not outcome.any()
+
+
+def test_a_row_that_does_not_count_is_never_read(kernels):
+    logits = torch.randn(40, 5)
+    codes = torch.randint(0, 5, (40,))
+    codes[::3] = -100
+    spoilt = torch.where((codes == -100)[:, None], math.nan, logits)
+    for clean, other in zip(one_head(kernels, logits, codes), one_head(kernels, spoilt, codes), strict=True):
+        assert torch.equal(clean, other)
+
+
+def test_weight_two_is_the_row_twice(kernels):
+    logits = torch.randn(9, 6, dtype=torch.float64)
+    codes = torch.randint(0, 6, (9,))
+    weight = torch.ones(9, dtype=torch.float64)
+    weight[4] = 2.0
+    twice = [*range(9), 4]
+    assert torch.allclose(
+        one_head(kernels, logits, codes, weight)[0], one_head(kernels, logits[twice], codes[twice])[0], rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize("n_classes", [4, 40])
+def test_one_hot_probabilities_are_class_codes(kernels, n_classes):
+    logits = torch.randn(20, n_classes)
+    codes = torch.randint(0, n_classes, (20,))
+    soft = torch.nn.functional.one_hot(codes, n_classes).float()
+    for hard, other in zip(one_head(kernels, logits, codes), one_head(kernels, logits, soft), strict=True):
+        assert torch.allclose(hard, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [3, 50])
+def test_a_class_of_probability_zero_may_have_logit_minus_infinity(kernels, n_classes):
+    logits = torch.zeros(1, n_classes)
+    logits[0, 0] = -math.inf
+    soft = torch.full((1, n_classes), 1 / (n_classes - 1))
+    soft[0, 0] = 0.0
+    total, _, _, gradient = one_head(kernels, logits, soft)
+    assert total.item() == pytest.approx(math.log(n_classes - 1), rel=1e-6)
+    assert gradient.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("n_classes", [3, 50])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_a_number_stays_in_its_row(kernels, value, n_classes):
+    logits = torch.randn(30, n_classes)
+    logits[11, 2] = value
+    _, per_head, per_sample, gradient = one_head(kernels, logits, torch.randint(0, n_classes, (30,)))
+    assert per_head.isnan()
+    assert per_sample.isnan().nonzero().tolist() == [[11]]
+    assert gradient.view(30, n_classes).isnan().any(dim=1).nonzero().tolist() == [[11]]
+
+
+@pytest.mark.parametrize("n_classes", [3, 50])
+def test_a_ruled_out_class_that_is_the_target_costs_infinity(kernels, n_classes):
+    logits = torch.zeros(2, n_classes)
+    logits[0, 1] = -math.inf
+    per_sample = one_head(kernels, logits, torch.tensor([1, 1]))[2]
+    assert per_sample[0] == math.inf
+    assert per_sample[1].item() == pytest.approx(math.log(n_classes), rel=1e-6)
+
+
+def test_large_logits_do_not_overflow(kernels):
+    total, _, _, gradient = one_head(kernels, torch.tensor([[3e38, -3e38, 0.0]]), torch.tensor([0]))
+    assert total.item() == 0.0
+    assert gradient.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("code", [4, -1, -101, 2**40])
+def test_a_class_code_out_of_range_is_named(kernels, code):
+    codes = torch.tensor([0, 3, code, 1])
+    with pytest.raises(IndexError, match=rf"`targets\[0\]` must hold class codes from 0 to 3.* got {code} in row 2\."):
+        one_head(kernels, torch.zeros(4, 4), codes)
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_a_weight_that_cannot_be_is_named(kernels, weight):
+    weights = torch.tensor([1.0, weight])
+    with pytest.raises(ValueError, match=r"`sample_weights\[0\]` must be finite and 0 or more; it is not in row 1\."):
+        one_head(kernels, torch.zeros(2, 4), torch.tensor([0, 1]), weights)
+
+
+def test_strides_do_not_matter(kernels):
+    wide = torch.randn(30, 24)
+    soft = torch.rand(12, 30).t()
+    weight = torch.rand(30, 2)[:, 1]
+    for logits in (wide[:, ::2], wide[:, 3:15], torch.randn(12, 30).t(), wide[:1, :12].expand(30, 12)):
+        strided = one_head(kernels, logits, soft, weight)
+        packed = one_head(kernels, logits.contiguous(), soft.contiguous(), weight.contiguous())
+        assert all(map(same(kernels), strided, packed))
+
+
+def test_the_number_of_threads_changes_no_bit(kernels, threads, heads_case):
+    operands = heads_case.operands(torch.float32)
+    outcomes = []
+    for n_threads in (1, 2, 3, 8):
+        threads(n_threads)
+        outcomes.append(kernels.multi_head_cross_entropy(*operands))
+    for other in outcomes[1:]:
+        assert all(map(same(kernels), outcomes[0], other))
+
+
+def test_inputs_are_left_as_they_were(kernels, heads_case):
+    operands = heads_case.operands(torch.float32)
+    before = [[None if tensor is None else tensor.clone() for tensor in group] for group in operands[:3]]
+    kernels.multi_head_cross_entropy(*operands)
+    for group, copies in zip(operands[:3], before, strict=True):
+        for tensor, copy in zip(group, copies, strict=True):
+            assert tensor is None or torch.equal(tensor, copy)

@@ -1,0 +1,77 @@
+"""What torch.compile and the dispatcher rely on: schemas, fake kernels, autograd, static and dynamic shapes."""
+
+import pytest
+import torch
+
+from cotrain import ops
+
+
+def step_arguments(dtype=torch.float32):
+    rows = [torch.rand(4, 6, dtype=dtype) for _ in range(3)]
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    return *rows, 0.1, 0.2, torch.rand(4, dtype=wide), 0.0, 1.0, torch.zeros(6, dtype=wide), None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_opcheck_of_the_loss(heads_case, dtype):
+    torch.library.opcheck(torch.ops.cotrain.multi_head_cross_entropy.default, heads_case.operands(dtype))
+
+
+@pytest.mark.parametrize("name", ["linf_step", "linf_step_"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16], ids=str)
+def test_opcheck_of_the_step(name, dtype):
+    torch.library.opcheck(getattr(torch.ops.cotrain, name).default, step_arguments(dtype))
+
+
+def rows_of(n_rows):
+    generator = torch.Generator().manual_seed(n_rows)
+    rows = torch.randn(n_rows, 4, generator=generator)
+    return rows, torch.randint(0, 3, (n_rows,), generator=generator), torch.rand(n_rows, generator=generator)
+
+
+# PyTorch's compiler uses parts of PyTorch that PyTorch has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_the_compiled_loss_is_the_eager_loss(dynamic):
+    def loss_of(layer, rows, targets, weight):
+        trunk = rows @ layer
+        first, second = trunk[:, :3], trunk[:, 3:]
+        loss = ops.multi_head_cross_entropy(
+            [first, second, first],
+            [targets, targets, torch.softmax(second[:, :3], dim=1)],
+            sample_weights=[weight, None, weight],  # one tensor for two heads, as one weight per row is
+            head_weights=[1.0, 0.5, 2.0],
+        )
+        return loss.total + loss.per_head[1], loss.per_sample[0]
+
+    torch._dynamo.reset()
+    compiled = torch.compile(loss_of, fullgraph=True, dynamic=dynamic)
+    for n_rows in (12, 33) if dynamic else (12,):
+        outcomes = []
+        for function in (loss_of, compiled):
+            layer = torch.linspace(-1, 1, 32).view(4, 8).requires_grad_()
+            total, per_sample = function(layer, *rows_of(n_rows))
+            total.backward()
+            outcomes.append((total.detach(), per_sample, layer.grad))
+        for eager, other in zip(*outcomes, strict=True):
+            assert torch.allclose(eager, other, rtol=1e-5, atol=1e-7)
+
+
+# PyTorch's compiler uses parts of PyTorch that PyTorch has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_the_compiled_step_is_the_eager_step(dynamic):
+    def both(perturbed, clean, gradient, epsilon):
+        limits = {"step_size": 0.1, "epsilon": epsilon, "lower": 0.0, "upper": torch.ones(5)}
+        after = ops.linf_step(perturbed, clean, gradient, **limits)
+        scratch = perturbed.clone()
+        return after, ops.linf_step_(scratch, clean, gradient, **limits) + 1.0, scratch
+
+    torch._dynamo.reset()
+    compiled = torch.compile(both, fullgraph=True, dynamic=dynamic)
+    for n_rows, epsilon in ((4, 0.2), (7, 0.3)) if dynamic else ((4, 0.2),):
+        tensors = [torch.rand(n_rows, 5) for _ in range(3)]
+        for eager, other in zip(both(*tensors, epsilon), compiled(*tensors, epsilon), strict=True):
+            assert torch.equal(eager, other)
