@@ -10,11 +10,6 @@ from numpy.typing import NDArray
 
 from cotrain.predictions.combination import most_likely
 
-SHARPNESS = 4.0
-"""Power of `skill`: how much more a good member counts than a fair one. Of 1, 2 and 4, tried on public tables with 2 to
-10 labels per class, 4 pooled best and the log-odds of accuracy worst; 4 still lets a committee outvote its best."""
-
-
 def counted(probabilities: NDArray[np.floating], codes: NDArray[np.integer]) -> NDArray[np.bool_]:
     """[n] mask of the rows that a score may use."""
     return (codes >= 0) & ~np.isnan(probabilities).any(axis=1)
@@ -54,13 +49,10 @@ def accuracy(
 def skill(
     probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
 ) -> float:
-    """How much a member's voice is worth: (1 - log-loss / log C) ^ SHARPNESS, 0 for guessing or worse.
+    """How many nats a row a member knows: log C less its log-loss; 0 for guessing, below 0 for worse.
 
-    The probabilities should be calibrated: skill is what is left of the uncertainty, not how loudly it is denied.
+    The probabilities should be calibrated: skill is what is taken from the uncertainty, not how loudly it is denied.
     A member that abstained on every labelled row has skill 0: nothing is known of it.
     """
-    n_classes = probabilities.shape[1]
     loss = log_loss(probabilities, codes, weight)
-    if np.isnan(loss) or n_classes < 2:
-        return 0.0
-    return float(max(0.0, 1.0 - loss / np.log(n_classes)) ** SHARPNESS)
+    return 0.0 if np.isnan(loss) else float(np.log(probabilities.shape[1]) - loss)

@@ -50,17 +50,32 @@ def earned_trust(
 ) -> Trust:
     """Trust from out-of-fold opinions on labelled rows.
 
-    If no member has any skill (or no row can be used), all are trusted alike: nothing speaks for one of them.
+    A member's weight is proportional to exp(sqrt(n) * skill), skill in nats a row: the likelihood of the held-out labels
+    with n rows counted as sqrt(n), because members that were fitted to the same few labels are luckier than they look.
+    A member that knows no more than a guess has weight 0. If none knows more (or no row can be used), all are trusted
+    alike: nothing speaks for one of them.
 
     Parameters
     ----------
     opinions : m arrays [n, C]; NaN rows (abstentions, rows not held out) do not count
     codes : [n], negative = not labelled
     weight : [n] sample weights
+
+    References
+    ----------
+    Yao, Vehtari, Simpson, Gelman: Using Stacking to Average Bayesian Predictive Distributions, Bayesian Analysis 2018,
+    section 3.3 (pseudo-BMA weights from held-out likelihood; there with all n).
     """
     temperatures = np.array([fit_temperature(opinion, codes, weight) for opinion in opinions])
     skills = np.array(
         [skill(temper(opinion, t), codes, weight) for opinion, t in zip(opinions, temperatures, strict=True)]
     )
-    weights = skills / skills.sum() if skills.sum() > 0 else np.full(len(opinions), 1.0 / len(opinions))
-    return Trust(temperatures, weights)
+    return Trust(temperatures, _weights(skills, int((codes >= 0).sum())))
+
+
+def _weights(skills: NDArray[np.floating], n_rows: int) -> NDArray[np.floating]:
+    knows = skills > 0
+    if not knows.any():
+        return np.full(len(skills), 1.0 / len(skills))
+    likelihood = np.where(knows, np.exp(np.sqrt(n_rows) * (skills - skills.max())), 0.0)
+    return likelihood / likelihood.sum()
