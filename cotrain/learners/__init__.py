@@ -7,9 +7,8 @@ May be imported by: rounds, ensemble, estimators, bundle and everything above.
 """
 
 from cotrain.learners.classical import ClassicalLearner
-
-# N from cotrain.learners.deep.learner import NetworkLearner
+from cotrain.learners.deep.learner import NetworkLearner
 from cotrain.learners.graph import GraphLearner
 from cotrain.learners.protocol import Block, Learner, Probabilities
 
-__all__ = ["Block", "ClassicalLearner", "GraphLearner", "Learner", "Probabilities"]
+__all__ = ["Block", "ClassicalLearner", "GraphLearner", "Learner", "NetworkLearner", "Probabilities"]

@@ -4,6 +4,7 @@ Shapes: n = rows, d = columns of all blocks together.
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack, issparse
@@ -28,7 +29,8 @@ def as_matrix(blocks: Sequence[Block]) -> Block:
     A single two-dimensional block is returned as it is, not copied.
     """
     n_rows = n_rows_of(blocks)
-    flat = [block if issparse(block) else np.asarray(block).reshape(n_rows, -1) for block in blocks]
+    # The width is written out: of 0 rows NumPy could not tell it.
+    flat = [block if issparse(block) else np.asarray(block).reshape(n_rows, prod(block.shape[1:])) for block in blocks]
     if len(flat) == 1:
         return flat[0]
     if any(issparse(block) for block in flat):

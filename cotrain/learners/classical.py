@@ -71,16 +71,20 @@ class ClassicalLearner(BaseEstimator):
 
     def predict(self, blocks: Sequence[Block]) -> Probabilities:
         """{task: [n, C]}; a class that was never taught gets probability 0."""
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError("This ClassicalLearner is not fitted yet; call `fit` first.")
+        self._check_fitted()
         X = self._readable(as_matrix(blocks))
         return {task: _probabilities(model, X, self.n_classes_[task]) for task, model in self.models_.items()}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "models_")
 
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This ClassicalLearner is not fitted yet; call `fit` first.")
+
     def freeze(self) -> Frozen:
         """The fitted clones and how many classes each task has."""
+        self._check_fitted()
         settings = {"n_classes": self.n_classes_, "takes_weights": self.takes_weights_}
         return Frozen("classical", settings, estimators=self.models_)
 

@@ -35,7 +35,7 @@ class GraphLearner(BaseEstimator):
     n_neighbors : k, edges out of each row; fewer where the table has fewer rows
     alpha : how far labels flow, in (0, 1); close to 1 trusts the graph more than the single label.
         0.99 is Zhou et al.'s value; scikit-learn's 0.2 keeps labels near where they were given.
-    at_most_rows : rows in the graph; of a larger table all labelled rows and a random sample of the others enter it,
+    at_most_rows : rows in the graph; of a larger table the labelled rows and a random sample of the others enter it,
         the rest is answered by their neighbours in it. Bounds time (it grows with the square) and memory.
 
     Attributes
@@ -45,6 +45,7 @@ class GraphLearner(BaseEstimator):
     References
     ----------
     Zhou, Bousquet, Lal, Weston, Schölkopf: Learning with Local and Global Consistency, NIPS 2003 (the iteration).
+    Zhu, Ghahramani, Lafferty: Semi-Supervised Learning Using Gaussian Fields, ICML 2003, section 4 (class masses).
     Zelnik-Manor, Perona: Self-Tuning Spectral Clustering, NIPS 2004, equation 1 (local scaling).
     """
 
@@ -60,15 +61,16 @@ class GraphLearner(BaseEstimator):
         is_labelled = np.any([target.is_labelled for target in targets.values()], axis=0)
         if not is_labelled.any():
             raise LearnerError("A graph needs at least one labelled row for labels to spread from; got none.")
-        if not self._is_built_from(blocks):
+        if self._graph_settings() != getattr(self, "_built_with", None) or not self._is_built_from(blocks):
             # The graph depends on the rows alone: it is kept while rounds bring new labels for the same arrays.
             self._rows = _rows_of_graph(is_labelled, self.at_most_rows, generator)
             self.X_ = X if len(self._rows) == X.shape[0] else X[self._rows]
             self._edges = affinities(self.X_, self.n_neighbors)
             self._blocks = tuple(blocks)
+            self._built_with = self._graph_settings()
         rows = self._rows
         self.scores_ = {
-            task: _spread(self._edges, target.probabilities[rows] * target.weight[rows, None], self.alpha)
+            task: _spread(self._edges, _seeds(target.probabilities[rows], target.weight[rows]), self.alpha)
             for task, target in targets.items()
         }
         return self
@@ -78,8 +80,7 @@ class GraphLearner(BaseEstimator):
 
         A row that is in the graph is its own nearest neighbour, at distance 0, and so gets about its own score.
         """
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError("This GraphLearner is not fitted yet; call `fit` first.")
+        self._check_fitted()
         X = as_matrix(blocks)
         if X.shape[0] == 0:
             return {task: np.zeros((0, scores.shape[1])) for task, scores in self.scores_.items()}
@@ -96,12 +97,19 @@ class GraphLearner(BaseEstimator):
 
     def freeze(self) -> Frozen:
         """The rows of the graph and their scores; the edges are not needed to predict."""
+        self._check_fitted()
         arrays: dict[str, NDArray[Any]] = {f"scores/{task}": scores for task, scores in self.scores_.items()}
         if issparse(self.X_):
             arrays |= {"X/data": self.X_.data, "X/indices": self.X_.indices, "X/indptr": self.X_.indptr}
         else:
             arrays["X/dense"] = np.ascontiguousarray(self.X_)
-        settings = {**self.get_params(), "shape": list(self.X_.shape), "tasks": list(self.scores_)}
+        settings = {
+            "n_neighbors": int(self.n_neighbors),
+            "alpha": float(self.alpha),
+            "at_most_rows": int(self.at_most_rows),
+            "shape": list(self.X_.shape),
+            "tasks": list(self.scores_),
+        }
         return Frozen("graph", settings, arrays)
 
     @classmethod
@@ -124,6 +132,13 @@ class GraphLearner(BaseEstimator):
             raise SettingError("n_neighbors", self.n_neighbors, "at least 1")
         if self.at_most_rows < 2:
             raise SettingError("at_most_rows", self.at_most_rows, "at least 2")
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This GraphLearner is not fitted yet; call `fit` first.")
+
+    def _graph_settings(self) -> tuple[int, int]:
+        return self.n_neighbors, self.at_most_rows
 
     def _is_built_from(self, blocks: Sequence[Block]) -> bool:
         built = getattr(self, "_blocks", ())
@@ -154,6 +169,12 @@ def _nearest(X: Block, queries: Block | None, k: int) -> tuple[NDArray[np.floati
     return search.kneighbors(queries)
 
 
+def _seeds(probabilities: NDArray[np.floating], weight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """[n, C] what flows from each row: its label times its weight."""
+    # An unlabelled row's probabilities are never read: whatever they are, even NaN, 0 flows from it.
+    return np.where(weight[:, None] > 0, probabilities, 0.0) * weight[:, None]
+
+
 def _spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.floating]:
     """F = (1 - alpha)(I - alpha S)^-1 Y by iteration, until a step moves nothing that could turn a label."""
     F = Y.copy()
@@ -162,6 +183,11 @@ def _spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.
         previous, F = F, alpha * (S @ F) + (1 - alpha) * Y
         if np.abs(F - previous).max() < 1e-5 * max(F.max(), FAINT):
             break
+    # With alpha near 1 far rows hear little more than how many labels each class has, and in which part of the graph
+    # they happen to lie; the largest class would flood it. So each class is given a share of the whole by the root of
+    # its labels' mass: by the mass itself it still floods, and in equal shares a rare class would be everywhere.
+    reach = F.sum(axis=0)
+    F = F * np.divide(np.sqrt(Y.sum(axis=0)), reach, out=np.zeros_like(reach), where=reach > 0)
     mass = F.sum(axis=1, keepdims=True)
     reached = mass[:, 0] > 0
     scores = np.full_like(F, 1.0 / F.shape[1])
@@ -172,9 +198,12 @@ def _spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.
 def _rows_of_graph(
     is_labelled: NDArray[np.bool_], at_most_rows: int, generator: np.random.Generator
 ) -> NDArray[np.intp]:
+    """[at most at_most_rows] sorted positions: labelled rows first; a random sample of what does not fit."""
     n_rows = len(is_labelled)
     if n_rows <= at_most_rows:
         return np.arange(n_rows)
-    others = np.flatnonzero(~is_labelled)
-    n_sampled = min(max(at_most_rows - int(is_labelled.sum()), 0), len(others))
-    return np.sort(np.concatenate([np.flatnonzero(is_labelled), generator.choice(others, n_sampled, replace=False)]))
+    labelled, others = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
+    if len(labelled) >= at_most_rows:
+        return np.sort(generator.choice(labelled, at_most_rows, replace=False))
+    sampled = generator.choice(others, at_most_rows - len(labelled), replace=False)
+    return np.sort(np.concatenate([labelled, sampled]))
