@@ -8,20 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import validate_data
 
-from cotrain.errors import TableError
+from cotrain.engine import each
+from cotrain.estimators.beside import groups_of, row_ids_of, weights_of
 from cotrain.estimators.co_training import CoTrained, co_train
 from cotrain.estimators.committee import MemberSpec, as_members, default_members
 from cotrain.estimators.crossing import Lecture, Progress
 from cotrain.estimators.holding_out import folds_of
 from cotrain.estimators.inputs import as_data, is_tabular, n_rows_of, views_of
-from cotrain.estimators.labels import columns_of, encode, is_multi_task, labels_of
+from cotrain.estimators.labels import is_multi_task, labels_of, share_right, tasks_of
 from cotrain.rounds import TeachingPlan
-from cotrain.table import as_table, check_labels, weights
-from cotrain.tasks import Task
 from cotrain.views import Blocks, View, ViewSet
 
 logger = logging.getLogger(__name__)
@@ -56,6 +54,9 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     evidence_ : {task: Evidence}: held-out loss and accuracy after every round, and a verdict in words
     stop_reason_ : why teaching ended
     ledger_ : pyarrow.Table, who taught which row what, when, how sure; and what was revoked and why
+    view_set_ : the fitted views
+    columns_ : {view: positions of its columns} where X is an array, else None
+    is_multi_task_ : whether y was a mapping or a table; predictions are then mappings too
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn, where X is an array or has column names
 
     Notes
@@ -77,7 +78,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         pseudo_mass: float = 1.0,
         least_agreement: float = 0.0,
         patience: int = 2,
-        n_folds: int = 4,
+        n_folds: int = 5,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -108,9 +109,9 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X, y : see the class
-        sample_weight : [n] finite, >= 0; counts for given labels
+        sample_weight : [n] finite, >= 0; counts for given labels; a label of weight 0 is as good as none
         groups : [n] rows of one group are held out together
-        row_ids : [n] names of the rows in the ledger; 0 .. n - 1 where none are given
+        row_ids : [n] distinct names of the rows in the ledger; 0 .. n - 1 where none are given
         progress : called with a few words whenever a stage begins
 
         Raises
@@ -119,49 +120,48 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         SettingError : a setting out of range, an unknown view, a member that is no learner
         """
         plan = self._plan()
-        X, tasks, codes = self._validated(X, y)
+        self.is_multi_task_ = is_multi_task(y)
+        X = self._checked(X, reset=True)
         n_rows = n_rows_of(X)
-        self._views, self._columns = views_of(X, self.views)
+        weight = weights_of(sample_weight, n_rows)
+        tasks, codes = tasks_of(y, n_rows, weight)
+        self._views, self.columns_ = views_of(X, self.views)
         members = as_members(
             self.members if self.members is not None else default_members([view.name for view in self._views]),
             [view.name for view in self._views],
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        folds, kept_out = folds_of(codes, self.n_folds, np.random.default_rng(seed), groups)
-        self.view_set_ = ViewSet(self._views).fit(as_data(X, self._columns))
+        folds, kept_out = folds_of(codes, self.n_folds, np.random.default_rng(seed), groups_of(groups, n_rows))
+        self.view_set_ = ViewSet(self._views).fit(as_data(X, self.columns_))
         lecture = Lecture(
             members=members,
-            blocks=self.view_set_.transform(as_data(X, self._columns)),
+            blocks=self.view_set_.transform(as_data(X, self.columns_)),
             codes=codes,
             n_classes={task.name: task.n_classes for task in tasks},
-            weight=None if sample_weight is None else weights(as_table({"weight": sample_weight}), "weight"),
+            weight=weight,
             folds=folds,
             kept_out=kept_out,
             plan=plan,
             seed=seed,
             n_jobs=self.n_jobs,
         )
-        ids = np.arange(n_rows) if row_ids is None else np.asarray(row_ids)
-        self._learn(co_train(lecture, tasks, ids, progress or _log))
+        self._learn(co_train(lecture, tasks, row_ids_of(row_ids, n_rows), progress or _log))
         return self
 
     def predict_proba(self, X: Any) -> Any:
         """[n, C] probabilities in the order of `classes_`; {task: [n, C]} for several tasks."""
-        return self._one_or_all(self.co_trained_.probabilities(self._blocks(X)))
+        return self._one_or_all(self._told(X))
 
     def predict(self, X: Any) -> Any:
         """[n] labels; {task: [n]} for several tasks."""
-        told = self.co_trained_.probabilities(self._blocks(X))
+        told = self._told(X)
         return self._one_or_all({task.name: labels_of(told[task.name], task) for task in self.co_trained_.tasks})
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy over the labelled rows; for several tasks the mean over tasks."""
-        predicted = self.predict(X)
-        if not self._is_multi_task:
-            predicted, y = {"": predicted}, {"": y}
-        return float(
-            np.mean([accuracy_score(y[name], predicted[name], sample_weight=sample_weight) for name in predicted])
-        )
+        told = self._told(X)
+        predicted = {task.name: labels_of(told[task.name], task) for task in self.co_trained_.tasks}
+        return share_right(y, predicted, weights_of(sample_weight, n_rows_of(X)))
 
     def staged_predict_proba(self, X: Any) -> list[Any]:
         """What the ensemble said after each round up to the shipped one; the first is the supervised committee."""
@@ -198,23 +198,6 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
             patience=self.patience,
         )
 
-    def _validated(self, X: Any, y: Any) -> tuple[Any, list[Task], dict[str, NDArray[np.int64]]]:
-        if y is None:
-            raise TableError("CoTrainingClassifier requires y to be passed, but the target y is None.")
-        self._is_multi_task = is_multi_task(y)
-        X = self._checked(X, reset=True)
-        tasks, codes = [], {}
-        for name, column in columns_of(y).items():
-            task, codes[name] = encode(column, name)
-            if len(codes[name]) != n_rows_of(X):
-                raise TableError(
-                    f"Found input variables with inconsistent numbers of samples: X has {n_rows_of(X)} rows, "
-                    f"y of task {name!r} has {len(codes[name])}."
-                )
-            check_labels(codes[name], task)
-            tasks.append(task)
-        return X, tasks, codes
-
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """X after scikit-learn's own checks: all of them for an array, the column names for a table."""
         if isinstance(X, Mapping):
@@ -224,10 +207,15 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         # Missing and infinite values are the views' business: they impute the first and name the column of the second.
         return validate_data(self, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False)
 
+    def _told(self, X: Any) -> dict[str, NDArray[np.floating]]:
+        """{task: [n, C]}, in one thread: the same bits here, on another machine and from a bundle."""
+        blocks = self._blocks(X)
+        return each(self.co_trained_.probabilities, [blocks])[0]
+
     def _blocks(self, X: Any) -> Blocks:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This CoTrainingClassifier is not fitted yet; call `fit` with labelled rows first.")
-        return self.view_set_.transform(as_data(self._checked(X, reset=False), self._columns))
+        return self.view_set_.transform(as_data(self._checked(X, reset=False), self.columns_))
 
     def _learn(self, co_trained: CoTrained) -> None:
         self.co_trained_ = co_trained
@@ -238,7 +226,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         self.ledger_ = co_trained.ledger
 
     def _one_or_all(self, by_task: dict[str, Any]) -> Any:
-        return by_task if self._is_multi_task else next(iter(by_task.values()))
+        return by_task if self.is_multi_task_ else next(iter(by_task.values()))
 
 
 def _log(stage: str) -> None:

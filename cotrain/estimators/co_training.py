@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cotrain.engine import each
 from cotrain.ensemble import Evidence, Voice
 from cotrain.estimators.crossing import Findings, Lecture, Progress, cross, fold_trust
-from cotrain.predictions import Trust
 from cotrain.rounds import Graduate, Ledger, Opinions, School
 from cotrain.tasks import Task
 from cotrain.views import Blocks
@@ -62,12 +61,15 @@ def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generi
     ledger = Ledger(tasks, [member.name for member in lecture.members], row_ids)
     progress("training on all rows, labels only")
     school = lecture.school(0, np.arange(lecture.blocks.n_rows))
-    stages = [each(_taught, [(school, None, ledger)])[0]]
+    stages = [tuple(each(_begin, [school])[0])]
     for round in range(1, last + 1):
         progress(f"training on all rows, round {round}")
         # The members that teach now are those whose held-out twins were heard after the round before.
         trust = fold_trust(findings.opinions[round - 1], lecture)
-        stages += each(_taught, [(school, trust, ledger)])
+        lessons = each(school.next_round, [trust])[0]
+        school.settle(findings.accepted[round - 1])
+        ledger.record(round, lessons, findings.accepted[round - 1])
+        stages.append(tuple(school.graduates()))
     return CoTrained(
         tuple(tasks),
         tuple(stages),
@@ -78,14 +80,9 @@ def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generi
     )
 
 
-def _taught(job: tuple[School, dict[str, Trust] | None, Ledger]) -> tuple[Graduate, ...]:
-    """One more round in the main school; the students as they stand after it."""
-    school, trust, ledger = job
-    if trust is None:
-        school.supervised()
-    else:
-        ledger.record(school.round + 1, school.next_round(trust))
-    return tuple(student.graduate() for student in school.students)
+def _begin(school: School) -> list[Graduate]:
+    school.supervised()
+    return school.graduates()
 
 
 def _voices(findings: Findings, lecture: Lecture, last: int) -> dict[str, tuple[Voice, ...]]:

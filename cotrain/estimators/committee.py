@@ -1,9 +1,9 @@
 """Who sits in the committee: what users write as members, and who is asked where they write nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -50,6 +50,8 @@ def as_members(specs: Sequence[MemberSpec], views: Sequence[str]) -> list[Member
                 hint='For example ("words", LogisticRegression(), "text").',
             )
         name, learner, read = spec
+        if read is not None and not isinstance(read, Iterable):
+            raise SettingError("members", read, f"the name of a view or several, or None for all, for member {name!r}")
         chosen = tuple(views) if read is None else (read,) if isinstance(read, str) else tuple(read)
         unknown = [view for view in chosen if view not in views]
         if unknown or not chosen:
@@ -72,6 +74,7 @@ def _as_learner(name: str, learner: Any) -> Learner:
         raise SettingError("members", learner, f"an instance for member {name!r}", hint=f"Write {learner.__name__}().")
     if isinstance(learner, Learner):
         return learner
-    if isinstance(learner, BaseEstimator) or (hasattr(learner, "fit") and hasattr(learner, "get_params")):
+    is_estimator = hasattr(learner, "fit") and hasattr(learner, "predict") and hasattr(learner, "get_params")
+    if is_classifier(learner) if isinstance(learner, BaseEstimator) else is_estimator:
         return ClassicalLearner(learner)
     raise SettingError("members", learner, f"a learner or a scikit-learn classifier for member {name!r}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cotrain.engine import each
 from cotrain.ensemble import Evidence, held_out_voice, judge
-from cotrain.predictions import Trust, earned_trust, from_codes
+from cotrain.predictions import Trust, calibrated_loss, earned_trust, from_codes
 from cotrain.rounds import Member, Opinions, School, TeachingPlan, stop_reason
 from cotrain.views import Blocks
 
@@ -65,11 +65,13 @@ class Findings:
     Parameters
     ----------
     opinions : one per round from round 0: m times {task: [n, C]}, NaN where a row was not held out
+    accepted : one per round from round 1: for each member, whether the main run's student keeps that lesson
     evidence : {task: the round to ship and why}
     stop_reason : see rounds.stopping.REASONS
     """
 
     opinions: list[list[Opinions]] = field(default_factory=list)
+    accepted: list[list[bool]] = field(default_factory=list)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     stop_reason: str = ""
 
@@ -81,23 +83,19 @@ class Findings:
 def cross(lecture: Lecture, progress: Progress) -> Findings:
     """Teach every fold's school round by round until there is a reason to stop."""
     findings = Findings()
-    folds = np.unique(lecture.folds[lecture.folds >= 0])
-    schools = [
-        lecture.school(1 + int(fold), np.flatnonzero((lecture.folds != fold) & (lecture.kept_out != fold)))
-        for fold in folds
-    ]
+    folds = [int(fold) for fold in np.unique(lecture.folds[lecture.folds >= 0])]
     held = [np.flatnonzero(lecture.folds == fold) for fold in folds]
+    schools = [
+        lecture.school(1 + fold, np.flatnonzero((lecture.folds != fold) & (lecture.kept_out != fold))) for fold in folds
+    ]
+    blocks = [lecture.blocks.take(rows) for rows in held]
     progress("cross-validation, labels only")
-    jobs = [(school, lecture.blocks.take(rows), None) for school, rows in zip(schools, held, strict=True)]
-    reason = _excuse(lecture)
+    answers = each(_begin, list(zip(schools, blocks, strict=True)), lecture.n_jobs)
+    findings.opinions.append(_assembled([told for _, told, _ in answers], held, lecture))
     n_admitted = 0
     while True:
-        answers = each(_advance, jobs, lecture.n_jobs)
-        schools = [school for school, _, _ in answers]
-        n_admitted = sum(count for _, _, count in answers)
-        findings.opinions.append(_assembled([told for _, told, _ in answers], held, lecture))
         findings.evidence = _evidence(findings, lecture)
-        reason = reason or stop_reason(
+        reason = _excuse(lecture) or stop_reason(
             _losses(findings), lecture.plan.rounds, lecture.plan.patience, n_admitted=n_admitted
         )
         if reason:
@@ -105,10 +103,47 @@ def cross(lecture: Lecture, progress: Progress) -> Findings:
             return findings
         progress(f"cross-validation, round {len(findings.opinions)}")
         trusts = [fold_trust(findings.opinions[-1], lecture, without=fold) for fold in folds]
-        jobs = [
-            (school, lecture.blocks.take(rows), trust)
-            for school, rows, trust in zip(schools, held, trusts, strict=True)
-        ]
+        jobs = [(school, rows, trust) for (school, _, _), rows, trust in zip(answers, blocks, trusts, strict=True)]
+        answers = each(_advance, jobs, lecture.n_jobs)
+        n_admitted = sum(count for _, _, count in answers)
+        _settle(findings, [school for school, _, _ in answers], [told for _, told, _ in answers], held, lecture)
+
+
+def _settle(
+    findings: Findings,
+    schools: Sequence[School],
+    told: Sequence[list[Opinions]],
+    held: Sequence[NDArray[np.intp]],
+    lecture: Lecture,
+) -> None:
+    """Let every student keep what it learnt or take it back, and write down what the members now think.
+
+    A fold's students are judged on the rows that the other folds held out, never on the fold's own.
+    """
+    before, after = findings.opinions[-1], _assembled(told, held, lecture)
+    settled = [{task: opinion.copy() for task, opinion in member.items()} for member in before]
+    for school, rows in zip(schools, held, strict=True):
+        elsewhere = np.ones(lecture.blocks.n_rows, dtype=bool)
+        elsewhere[rows] = False
+        accepted = [_is_no_worse(*pair, lecture, elsewhere) for pair in zip(before, after, strict=True)]
+        school.settle(accepted)
+        for member in np.flatnonzero(accepted):
+            for task, opinion in settled[member].items():
+                opinion[rows] = after[member][task][rows]
+    everywhere = np.ones(lecture.blocks.n_rows, dtype=bool)
+    findings.accepted.append([_is_no_worse(*pair, lecture, everywhere) for pair in zip(before, after, strict=True)])
+    findings.opinions.append(settled)
+
+
+def _is_no_worse(before: Opinions, after: Opinions, lecture: Lecture, rows: NDArray[np.bool_]) -> bool:
+    """Whether a member's calibrated held-out loss on `rows` did not rise, as a share of what it was, over the tasks."""
+    ratios = []
+    for task, codes in lecture.codes.items():
+        seen = np.where(rows, codes, -1)
+        was, now = (calibrated_loss(opinion[task], seen, lecture.weight) for opinion in (before, after))
+        if np.isfinite(was) and np.isfinite(now):
+            ratios.append(now / max(was, 1e-12))
+    return not ratios or float(np.mean(ratios)) <= 1.0
 
 
 def fold_trust(opinions: Sequence[Opinions], lecture: Lecture, without: int | None = None) -> dict[str, Trust]:
@@ -120,15 +155,18 @@ def fold_trust(opinions: Sequence[Opinions], lecture: Lecture, without: int | No
     return trust
 
 
-def _advance(job: tuple[School, Blocks, dict[str, Trust] | None]) -> tuple[School, list[Opinions], int]:
-    """One round in one school: round 0 without trust, an exchange with it; then its word on the held-out rows."""
+def _begin(job: tuple[School, Blocks]) -> tuple[School, list[Opinions], int]:
+    """Round 0 in one school, and what its students say of the held-out rows."""
+    school, held = job
+    school.supervised()
+    return school, school.ask(held), 0
+
+
+def _advance(job: tuple[School, Blocks, dict[str, Trust]]) -> tuple[School, list[Opinions], int]:
+    """One exchange in one school, its word on the held-out rows, and how many pseudo-labels were admitted."""
     school, held, trust = job
-    n_admitted = 0
-    if trust is None:
-        school.supervised()
-    else:
-        lessons = school.next_round(trust)
-        n_admitted = sum(len(lesson.admission.positions) for by_task in lessons for lesson in by_task.values())
+    lessons = school.next_round(trust)
+    n_admitted = sum(len(lesson.admission.positions) for by_task in lessons for lesson in by_task.values())
     return school, school.ask(held), n_admitted
 
 

@@ -3,7 +3,8 @@
 Shapes: n = rows, d = columns.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,30 +46,70 @@ def views_of(
     ----------
     X : as in `as_data`
     views : None = by column prefix in a table, by key in a mapping, one view "all" in a matrix; or {name: columns}
-        with names, globs and types for a table, positions or a slice for a matrix; or View objects
+        with names, globs and types for a table, positions or a slice for a matrix, None for everything, or a View
+        with its settings; or a list of View
+
+    Raises
+    ------
+    SettingError : for what is neither, for positions that a matrix does not have
     """
-    if views is not None and not isinstance(views, Mapping):
-        if not all(isinstance(view, View) for view in views):
-            raise SettingError("views", views, "a mapping {name: columns} or a list of View")
-        return list(views), None
-    if isinstance(X, Mapping):
-        return [_as_view(name, View(name)) for name in (views or X)], None
-    if is_tabular(X):
-        if views is None:
-            return views_by_prefix(as_table(X).column_names), None
-        return [_as_view(name, columns) for name, columns in views.items()], None
     if views is None:
-        return [View("all")], None
-    n_columns = X.shape[1]
-    return [View(name) for name in views], {
-        name: np.atleast_1d(np.arange(n_columns)[columns]).tolist() for name, columns in views.items()
-    }
+        return _views_found(X), None
+    if not isinstance(views, Mapping):
+        if isinstance(views, str) or not all(isinstance(view, View) for view in views):
+            raise SettingError("views", views, "a mapping {name: columns} or a list of View")
+        names = [view.name for view in views]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SettingError("views", twice, "views with a name of their own each")
+        views = {view.name: view for view in views}
+    if isinstance(X, Mapping) or is_tabular(X):
+        return [_as_view(name, columns) for name, columns in views.items()], None
+    return (
+        # A matrix has no column names: its view reads all that it is given, which is the columns at the positions.
+        [_as_view(name, columns if isinstance(columns, View) else None) for name, columns in views.items()],
+        {name: _positions(name, columns, X.shape[1]) for name, columns in views.items()},
+    )
+
+
+def _views_found(X: Any) -> list[View]:
+    if isinstance(X, Mapping):
+        return [View(name) for name in X]
+    return views_by_prefix(as_table(X).column_names) if is_tabular(X) else [View("all")]
 
 
 def _as_view(name: str, columns: Any) -> View:
+    """The view under the name that the user gave it, whatever it was called before."""
     if isinstance(columns, View):
-        return columns
-    return View(name, (columns,) if isinstance(columns, str) else tuple(columns))
+        return replace(columns, name=name)
+    if columns is None:
+        return View(name)
+    selectors = (columns,) if isinstance(columns, str) else tuple(columns) if isinstance(columns, Iterable) else ()
+    if not selectors or not all(isinstance(selector, str) for selector in selectors):
+        raise SettingError(
+            "views",
+            columns,
+            f"names, globs or types of columns in view {name!r}",
+            hint="Positions and slices are for an array.",
+        )
+    return View(name, selectors)
+
+
+def _positions(name: str, columns: Any, n_columns: int) -> list[int]:
+    if columns is None or isinstance(columns, View):
+        return list(range(n_columns))
+    try:
+        chosen = np.atleast_1d(np.arange(n_columns)[list(columns) if isinstance(columns, tuple) else columns])
+    except IndexError:
+        chosen = np.zeros(0, dtype=np.intp)
+    if chosen.ndim != 1 or not len(chosen):
+        raise SettingError(
+            "views",
+            columns,
+            f"positions between 0 and {n_columns - 1} or a slice in view {name!r}",
+            hint="Names and globs are for a table.",
+        )
+    return chosen.tolist()
 
 
 def n_rows_of(X: Any) -> int:

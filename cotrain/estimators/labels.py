@@ -1,7 +1,7 @@
 """How the y that users pass in becomes tasks and codes, and how probabilities become labels again.
 
-Not labelled is -1 in integers and in objects, "-1" in arrays of strings (what np.where makes of it), NaN, None and
-null everywhere. All of these end here; inside there is one code for it.
+Not labelled is -1 in numbers and in objects, "-1" in arrays of strings (what np.array(["yes", -1]) makes of it), NaN,
+None and null everywhere. All of these end here; inside there is one code for it.
 
 Shapes: n = rows, C = classes.
 """
@@ -17,7 +17,7 @@ from sklearn.utils.validation import column_or_1d
 
 from cotrain.errors import TableError
 from cotrain.estimators.inputs import is_tabular
-from cotrain.table import as_table
+from cotrain.table import as_table, check_labels
 from cotrain.tasks import NOT_LABELLED, Task
 
 TASK = "y"
@@ -32,11 +32,58 @@ def is_multi_task(y: Any) -> bool:
 def columns_of(y: Any) -> dict[str, Any]:
     """{task: its column of labels}."""
     if isinstance(y, Mapping):
+        if not y:
+            raise TableError("y holds no task; got an empty mapping. Give it one entry {task: labels} or more.")
         return {str(name): column for name, column in y.items()}
     if is_multi_task(y):
         table = as_table(y)
         return {name: table[name] for name in table.column_names}
     return {TASK: y}
+
+
+def tasks_of(
+    y: Any, n_rows: int, weight: NDArray[np.floating] | None = None
+) -> tuple[list[Task], dict[str, NDArray[np.int64]]]:
+    """The tasks that y poses, and {task: [n] class codes, -1 = not labelled}; a label of weight 0 says nothing.
+
+    Raises
+    ------
+    TableError : for labels of another number of rows, no label, one class only, a class with one label
+    """
+    if y is None:
+        raise TableError("CoTrainingClassifier requires y to be passed, but the target y is None.")
+    tasks, codes = [], {}
+    for name, column in columns_of(y).items():
+        task, codes[name] = encode(column, name)
+        if len(codes[name]) != n_rows:
+            raise TableError(
+                f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, "
+                f"y of task {name!r} has {len(codes[name])}."
+            )
+        if weight is not None:
+            codes[name] = np.where(weight > 0, codes[name], NOT_LABELLED)
+        check_labels(codes[name], task)
+        tasks.append(task)
+    return tasks, codes
+
+
+def share_right(y: Any, predicted: Mapping[str, NDArray[Any]], weight: NDArray[np.floating] | None) -> float:
+    """Accuracy over the labelled rows of y, the mean over the tasks that were predicted."""
+    given = columns_of(y)
+    missing = [name for name in predicted if name not in given]
+    if missing:
+        raise TableError(f"y must hold the labels of every task that was learnt; it lacks {missing}.")
+    shares = []
+    for name, labels in predicted.items():
+        task, codes = encode(given[name], name)
+        if len(codes) != len(labels):
+            raise TableError(f"y of task {name!r} has {len(codes)} labels for {len(labels)} rows of X.")
+        known = (codes >= 0) & (True if weight is None else weight > 0)
+        if not known.any():
+            raise TableError(f"Task {name!r} has no label among {len(codes)} rows, so there is nothing to score with.")
+        right = np.array(task.classes)[codes[known]] == labels[known]
+        shares.append(np.average(right, weights=None if weight is None else weight[known]))
+    return float(np.mean(shares))
 
 
 def labels_of(probabilities: NDArray[np.floating], task: Task) -> NDArray[Any]:
@@ -59,7 +106,7 @@ def encode(y: Any, name: str = TASK) -> tuple[Task, NDArray[np.int64]]:
     if labels.dtype.kind in "iub":
         is_labelled = labels != NOT_LABELLED if labels.dtype.kind == "i" else np.ones(len(labels), dtype=bool)
     elif labels.dtype.kind == "U":
-        # np.where(hidden, -1, strings) turns the -1 into text; nobody names a class "-1" by accident.
+        # np.array(["yes", -1]) turns the -1 into text; nobody names a class "-1" by accident.
         is_labelled = labels != str(NOT_LABELLED)
     else:
         is_labelled = np.array([not _says_nothing(value) for value in labels], dtype=bool)
@@ -69,6 +116,9 @@ def encode(y: Any, name: str = TASK) -> tuple[Task, NDArray[np.int64]]:
 def _as_column(y: Any) -> NDArray[Any]:
     if isinstance(y, (pa.Array, pa.ChunkedArray)):
         y = np.array(y.to_pylist(), dtype=object)
+    elif hasattr(y, "dtype") and not isinstance(y.dtype, np.dtype) and len(getattr(y, "shape", ())) == 1:
+        # A Series with a type of its own (Int64, boolean, category): NumPy would turn integers with gaps into floats.
+        y = np.array(list(y), dtype=object)
     shape = y.shape if issparse(y) else np.shape(y)
     if issparse(y) or len(shape) == 0 or (len(shape) > 1 and shape[1:] != (1,)):
         raise TableError(
@@ -98,7 +148,7 @@ def _encode_floats(labels: NDArray[np.floating], name: str) -> tuple[Task, NDArr
 def _says_nothing(value: Any) -> bool:
     if value is None or (isinstance(value, float) and np.isnan(value)) or type(value).__name__ in {"NAType", "NaTType"}:
         return True
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value == NOT_LABELLED
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == NOT_LABELLED
 
 
 def _coded(labels: NDArray[Any], is_labelled: NDArray[np.bool_], name: str) -> tuple[Task, NDArray[np.int64]]:

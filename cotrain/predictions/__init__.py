@@ -10,13 +10,14 @@ from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, skill
 from cotrain.predictions.targets import PseudoLabels, Targets, from_codes
-from cotrain.predictions.trust import Trust, earned_trust
+from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
 __all__ = [
     "PseudoLabels",
     "Targets",
     "Trust",
     "accuracy",
+    "calibrated_loss",
     "earned_trust",
     "filled",
     "fit_temperature",

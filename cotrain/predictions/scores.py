@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cotrain.predictions.combination import most_likely
 
+
 def counted(probabilities: NDArray[np.floating], codes: NDArray[np.integer]) -> NDArray[np.bool_]:
     """[n] mask of the rows that a score may use."""
     return (codes >= 0) & ~np.isnan(probabilities).any(axis=1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import pool
-from cotrain.predictions.scores import skill
+from cotrain.predictions.scores import log_loss, skill
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def earned_trust(
 ) -> Trust:
     """Trust from out-of-fold opinions on labelled rows.
 
-    A member's weight is proportional to exp(sqrt(n) * skill), skill in nats a row: the likelihood of the held-out labels
-    with n rows counted as sqrt(n), because members that were fitted to the same few labels are luckier than they look.
-    A member that knows no more than a guess has weight 0. If none knows more (or no row can be used), all are trusted
-    alike: nothing speaks for one of them.
+    A member's weight is proportional to exp(sqrt(n) * skill), skill in nats a row: the likelihood of the held-out
+    labels with n rows counted as sqrt(n), because members that were fitted to the same few labels are luckier than
+    they look. A member that knows no more than a guess has weight 0. If none knows more (or no row can be used), all
+    are trusted alike: nothing speaks for one of them.
 
     Parameters
     ----------
@@ -79,3 +79,10 @@ def _weights(skills: NDArray[np.floating], n_rows: int) -> NDArray[np.floating]:
         return np.full(len(skills), 1.0 / len(skills))
     likelihood = np.where(knows, np.exp(np.sqrt(n_rows) * (skills - skills.max())), 0.0)
     return likelihood / likelihood.sum()
+
+
+def calibrated_loss(
+    opinion: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+) -> float:
+    """Log-loss of one member [n, C] on labelled rows at its best temperature; NaN where it can be heard on none."""
+    return log_loss(temper(opinion, fit_temperature(opinion, codes, weight)), codes, weight)

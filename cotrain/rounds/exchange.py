@@ -40,6 +40,7 @@ def exchange(
     trust: Mapping[str, Trust],
     plan: TeachingPlan,
     round: int,
+    in_reach: Sequence[NDArray[np.bool_]] | None = None,
 ) -> list[dict[str, Lesson]]:
     """The lessons of round `round` (1 ..), one {task: Lesson} per member.
 
@@ -48,12 +49,14 @@ def exchange(
     opinions : m times {task: [n, C]}, what the members think of their training rows now
     given : {task: Targets [n]}, weight 0 where no label was given
     trust : {task: Trust in the m members}
+    in_reach : m masks [n] of the rows that a member can read, and so be taught; None = all
     """
     lessons: list[dict[str, Lesson]] = [{} for _ in opinions]
     for task, facts in given.items():
         calibrated = trust[task].calibrated([opinion[task] for opinion in opinions])
         for student, lesson in enumerate(lessons):
-            lesson[task] = _lesson(student, calibrated, facts, trust[task].weights, plan, plan.share(round))
+            reach = None if in_reach is None else in_reach[student]
+            lesson[task] = _lesson(student, calibrated, facts, trust[task].weights, plan, plan.share(round), reach)
     return lessons
 
 
@@ -64,28 +67,30 @@ def _lesson(
     weights: NDArray[np.floating],
     plan: TeachingPlan,
     share: float,
+    in_reach: NDArray[np.bool_] | None,
 ) -> Lesson:
+    def let_through(pooled: NDArray[np.floating], agreed: NDArray[np.floating]) -> Admission:
+        is_given, least = given.is_labelled, plan.least_agreement
+        return admit(pooled, agreed, is_given, share=share, least_agreement=least, in_reach=in_reach)
+
     teachers = _teachers(student, weights)
     if not teachers:
         nothing = np.full(given.probabilities.shape, np.nan)
-        admission = admit(
-            nothing, np.zeros(len(nothing)), given.is_labelled, share=share, least_agreement=plan.least_agreement
-        )
-        return Lesson(given, admission, ())
+        return Lesson(given, let_through(nothing, np.zeros(len(nothing))), ())
     told = [calibrated[teacher] for teacher in teachers]
-    heard = np.maximum(weights[list(teachers)], 0)
-    heard = heard / heard.sum() if heard.sum() > 0 else np.full(len(told), 1 / len(told))
+    heard = weights[list(teachers)] / weights[list(teachers)].sum()
     pooled = pool(told, heard, voices=plan.voices)
     agreed = agreement(told, heard, most_likely(pooled))
-    admission = admit(pooled, agreed, given.is_labelled, share=share, least_agreement=plan.least_agreement)
+    admission = let_through(pooled, agreed)
     return Lesson(taught(given, pooled, admission, plan), admission, teachers)
 
 
 def _teachers(student: int, weights: NDArray[np.floating]) -> tuple[int, ...]:
-    """All others who have any skill; all others if none of them has (nothing speaks for one of them then)."""
-    others = [member for member in range(len(weights)) if member != student]
-    skilled = [member for member in others if weights[member] > 0]
-    return tuple(skilled or others)
+    """All others who have any skill. Where only the student has, nobody teaches it: the others know less than it does.
+
+    Where nobody has, trust is equal and above 0 for all (see predictions.earned_trust), and all teach.
+    """
+    return tuple(member for member in range(len(weights)) if member != student and weights[member] > 0)
 
 
 def taught(given: Targets, pooled: NDArray[np.floating], admission: Admission, plan: TeachingPlan) -> Targets:

@@ -1,7 +1,8 @@
 """The ledger: who taught which row what, when, how sure, and what was taken back.
 
-One line per (round, student, task, row) that was admitted, and one per row that the round before had admitted for the
-same student and this round did not, or admits under another label: `revoked`, with the reason.
+One line per (round, student, task, row) that was admitted, and one, `revoked` with the reason, per row that the lesson
+before had admitted for the same student and this one did not, or admits under another label; and per row of a lesson
+that the student did better without.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from cotrain.rounds.selection import REASONS as VERDICTS
 from cotrain.tasks import Task
 
 LABEL_CHANGED = "label changed"
+ROLLED_BACK = "student did better without"
 
 
 class Ledger:
@@ -35,18 +37,25 @@ class Ledger:
         self._before: dict[tuple[int, str], Lesson] = {}
         self._pages: list[pa.Table] = []
 
-    def record(self, round: int, lessons: Sequence[dict[str, Lesson]]) -> int:
-        """Write one round down; returns how many pseudo-labels it admitted, over all students and tasks."""
-        n_admitted = 0
+    def record(self, round: int, lessons: Sequence[dict[str, Lesson]], accepted: Sequence[bool]) -> None:
+        """Write one round down.
+
+        Parameters
+        ----------
+        accepted : one per student; False = it did better without this lesson, which is revoked at once
+        """
         for student, lesson_by_task in enumerate(lessons):
             for task, lesson in lesson_by_task.items():
-                n_admitted += len(lesson.admission.positions)
                 self._pages.append(self._admitted(round, student, task, lesson))
+                if not accepted[student]:
+                    rows = lesson.admission.positions
+                    why = [ROLLED_BACK] * len(rows)
+                    self._pages.append(self._page(round, student, task, rows, lesson, "revoked", why))
+                    continue
                 before = self._before.get((student, task))
                 if before is not None:
                     self._pages.append(self._revoked(round, student, task, before, lesson))
                 self._before[student, task] = lesson
-        return n_admitted
 
     @property
     def table(self) -> pa.Table:

@@ -94,21 +94,27 @@ class Student:
     ----------
     member : its learner is cloned
     blocks : the training rows, labelled or not
+
+    Attributes
+    ----------
+    can_read : [n] mask of the training rows that have at least one of its views; it is taught no others
     """
 
     def __init__(self, member: Member, blocks: Blocks) -> None:
         self.member = member
-        self._learner: Learner = clone(member.learner)
-        self._is_here = member.can_speak(blocks)
+        self._learner: Learner = clone(
+            member.learner, safe=False
+        )  # a copy of a learner that is no scikit-learn estimator
+        self.can_read = member.can_speak(blocks)
         arrays = member.read(blocks)
         # Kept, so that a learner that builds something from the rows alone (a graph) meets the same arrays each round.
-        self._arrays = arrays if self._is_here.all() else [array[self._is_here] for array in arrays]
+        self._arrays = arrays if self.can_read.all() else [array[self.can_read] for array in arrays]
         self._graduate = Graduate(member, self._learner, {}, frozenset())
 
     def learn(self, targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
         """Forget, then learn from `targets` [n]; a task without one labelled row within reach is not learnt."""
         here = {
-            task: Targets(target.probabilities[self._is_here], target.weight[self._is_here])
+            task: Targets(target.probabilities[self.can_read], target.weight[self.can_read])
             for task, target in targets.items()
         }
         within_reach = {task: target for task, target in here.items() if target.is_labelled.any()}
@@ -124,6 +130,11 @@ class Student:
         """The student as it stands; teaching it further does not change what is returned."""
         return self._graduate
 
+    def go_back_to(self, graduate: Graduate) -> None:
+        """Take back what was learnt since: the student stands as `graduate` does."""
+        self._graduate = graduate
+        self._learner = graduate.learner
+
     def opinions_at_home(self) -> Opinions:
         """What it thinks of its own training rows."""
-        return self._graduate.on_arrays(self._arrays, self._is_here)
+        return self._graduate.on_arrays(self._arrays, self.can_read)

@@ -22,8 +22,8 @@ class TeachingPlan:
     pseudo_mass : the pseudo-labels of a class-balanced lesson weigh together this many times the given labels,
         at most; keeps many guesses from drowning few facts
     least_agreement : share of the teachers' weight that must vote for a label
-    soft_labels : teach the teachers' probabilities instead of their first choice. Made no difference to the error on any
-        table tried, and trees take three times as long to learn them
+    soft_labels : teach the teachers' probabilities instead of their first choice; trees then take several times as
+        long to learn, for no fewer errors on the tables tried
     voices : how many independent voices the pooled teachers are worth (see predictions.pool)
     patience : stop after this many rounds without a lower held-out loss
     """

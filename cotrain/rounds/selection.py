@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import most_likely
 
-REASONS = ("admitted", "given", "nobody speaks", "teachers disagree", "beyond the quota")
+REASONS = ("admitted", "given", "nobody speaks", "teachers disagree", "beyond the quota", "out of reach")
 """Why a row was let through or not; the ledger holds the position in this list."""
-ADMITTED, GIVEN, SILENT, DISPUTED, BEYOND_QUOTA = range(len(REASONS))
+ADMITTED, GIVEN, SILENT, DISPUTED, BEYOND_QUOTA, OUT_OF_REACH = range(len(REASONS))
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def admit(
     *,
     share: float,
     least_agreement: float,
+    in_reach: NDArray[np.bool_] | None = None,
 ) -> Admission:
     """Let the surest `share` of each class's rows through.
 
@@ -73,6 +74,7 @@ def admit(
     is_given : [n] rows that carry a given label: they are never relabelled
     share : in (0, 1]; of the rows put in a class, the share (rounded up) that is let through
     least_agreement : rows with less are left out, whatever their margin
+    in_reach : [n] rows that the student can read; it lacks every view of the others. None = all
     """
     codes = most_likely(pooled)
     ordered = np.sort(pooled, axis=1)
@@ -82,13 +84,16 @@ def admit(
     verdict = np.full(len(codes), BEYOND_QUOTA, dtype=np.int8)
     verdict[agreed < least_agreement] = DISPUTED
     verdict[codes < 0] = SILENT
+    if in_reach is not None:
+        verdict[~in_reach] = OUT_OF_REACH
     verdict[is_given] = GIVEN
     sureness = margin * agreed
     open_rows = verdict == BEYOND_QUOTA
-    in_class = ~is_given & (codes >= 0)
+    in_class = (verdict == BEYOND_QUOTA) | (verdict == DISPUTED)
     for code in range(pooled.shape[1]):
         candidates = np.flatnonzero(open_rows & (codes == code))
-        quota = int(np.ceil(share * np.count_nonzero(in_class & (codes == code))))
+        # Less a hair, so that a product such as 0.07 * 100, a little above 7 in floats, is not rounded up to 8.
+        quota = int(np.ceil(share * np.count_nonzero(in_class & (codes == code)) - 1e-9))
         surest_first = candidates[np.argsort(-sureness[candidates], kind="stable")]
         verdict[surest_first[:quota]] = ADMITTED
     return Admission(codes, confidence, margin, agreed, verdict)

@@ -60,15 +60,19 @@ def label_folds(
 
 
 def _deal_rows(codes: NDArray[np.integer], n_folds: int, order: Positions) -> NDArray[np.int64]:
-    """[n] the fold of each row; classes are dealt one after the other, like cards, so that folds differ by one row."""
+    """[n] the fold of each row; every class is dealt from the first fold on.
+
+    So a fold holds out as many rows of one class as of another, and what is left for training keeps the classes'
+    proportions. Dealing on where the last class ended would even out the folds, but with few labels a class that loses
+    two of five rows while another loses one looks rarer than it is: models then vote against just the rows that
+    were held out, and seem worse than chance.
+    """
     members = {code: order[codes[order] == code] for code in labelled_classes(codes)}
     members = {code: rows for code, rows in members.items() if len(rows) > 1}
     fold_of = np.full(len(codes), NEVER_HELD, dtype=np.int64)
     n_folds = min([n_folds, *map(len, members.values())])
-    dealt = 0
     for rows in members.values():
-        fold_of[rows] = (dealt + np.arange(len(rows))) % n_folds
-        dealt += len(rows)
+        fold_of[rows] = np.arange(len(rows)) % n_folds
     return fold_of
 
 

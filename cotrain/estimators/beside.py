@@ -1,0 +1,37 @@
+"""What may stand beside X and y, one value per row: weights, groups, names of rows.
+
+Shapes: n = rows.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cotrain.errors import TableError
+from cotrain.table import as_table, groups, row_ids, weights
+
+
+def weights_of(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
+    """[n] how much each given label counts, finite and >= 0; None where no weights are given."""
+    if sample_weight is None:
+        return None
+    return weights(_one_per_row("sample_weight", sample_weight, n_rows), "sample_weight")
+
+
+def groups_of(given: Any, n_rows: int) -> NDArray[np.int64] | None:
+    """[n] the group of each row as a number; None where no groups are given."""
+    return None if given is None else groups(_one_per_row("groups", given, n_rows), "groups")
+
+
+def row_ids_of(given: Any, n_rows: int) -> NDArray[np.generic]:
+    """[n] distinct names of the rows; 0 .. n - 1 where none are given."""
+    return np.arange(n_rows) if given is None else row_ids(_one_per_row("row_ids", given, n_rows), "row_ids")
+
+
+def _one_per_row(name: str, values: Any, n_rows: int) -> pa.Table:
+    table = as_table({name: values})
+    if table.num_rows != n_rows:
+        raise TableError(f"`{name}` must have one value per row; got {table.num_rows} values for {n_rows} rows.")
+    return table
