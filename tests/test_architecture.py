@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "cotrain"
 
 # Top floor first. Parts on one floor stand side by side: neither imports the other.
 FLOORS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"jobs"},
     {"report"},
     {"bundle"},

@@ -31,7 +31,8 @@ def row_ids_of(given: Any, n_rows: int) -> NDArray[np.generic]:
 
 
 def _one_per_row(name: str, values: Any, n_rows: int) -> pa.Table:
-    table = as_table({name: values})
+    is_arrow = isinstance(values, (pa.Array, pa.ChunkedArray))
+    table = as_table({name: values if is_arrow else np.asarray(values)})
     if table.num_rows != n_rows:
         raise TableError(f"`{name}` must have one value per row; got {table.num_rows} values for {n_rows} rows.")
     return table

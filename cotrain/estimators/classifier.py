@@ -17,7 +17,7 @@ from cotrain.estimators.co_training import CoTrained, co_train
 from cotrain.estimators.committee import MemberSpec, as_members, default_members
 from cotrain.estimators.crossing import Lecture, Progress
 from cotrain.estimators.holding_out import folds_of
-from cotrain.estimators.inputs import as_data, is_tabular, n_rows_of, views_of
+from cotrain.estimators.inputs import as_data, is_by_view, is_tabular, n_rows_of, views_of
 from cotrain.estimators.labels import is_multi_task, labels_of, share_right, tasks_of
 from cotrain.rounds import TeachingPlan
 from cotrain.views import Blocks, View, ViewSet
@@ -200,7 +200,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """X after scikit-learn's own checks: all of them for an array, the column names for a table."""
-        if isinstance(X, Mapping):
+        if is_by_view(X):
             return X
         if is_tabular(X):
             return validate_data(self, X, reset=reset, skip_check_array=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import issparse
 
 from cotrain.errors import SettingError
 from cotrain.table import as_table
@@ -18,6 +19,11 @@ from cotrain.views import View, views_by_prefix
 def is_tabular(X: Any) -> bool:
     """Whether X has named columns: a pyarrow Table, or a DataFrame of pandas or polars."""
     return isinstance(X, pa.Table) or (hasattr(X, "__arrow_c_stream__") and not isinstance(X, np.ndarray))
+
+
+def is_by_view(X: Any) -> bool:
+    """Whether X is a mapping {view: array}; SciPy's DOK matrix, which is a dict too, is not."""
+    return isinstance(X, Mapping) and not issparse(X)
 
 
 def as_data(X: Any, columns: Mapping[str, Sequence[int]] | None) -> Any:
@@ -30,7 +36,7 @@ def as_data(X: Any, columns: Mapping[str, Sequence[int]] | None) -> Any:
     """
     if is_tabular(X):
         return as_table(X)
-    if isinstance(X, Mapping):
+    if is_by_view(X):
         return dict(X)
     if columns is None:
         return {"all": X}
@@ -63,7 +69,7 @@ def views_of(
         if twice:
             raise SettingError("views", twice, "views with a name of their own each")
         views = {view.name: view for view in views}
-    if isinstance(X, Mapping) or is_tabular(X):
+    if is_by_view(X) or is_tabular(X):
         return [_as_view(name, columns) for name, columns in views.items()], None
     return (
         # A matrix has no column names: its view reads all that it is given, which is the columns at the positions.
@@ -73,7 +79,7 @@ def views_of(
 
 
 def _views_found(X: Any) -> list[View]:
-    if isinstance(X, Mapping):
+    if is_by_view(X):
         return [View(name) for name in X]
     return views_by_prefix(as_table(X).column_names) if is_tabular(X) else [View("all")]
 
@@ -114,7 +120,7 @@ def _positions(name: str, columns: Any, n_columns: int) -> list[int]:
 
 def n_rows_of(X: Any) -> int:
     """How many rows X has, whatever it is."""
-    if isinstance(X, Mapping):
+    if is_by_view(X):
         return next((_length(array) for array in X.values()), 0)
     return _length(X)
 

@@ -1,7 +1,7 @@
 """How the y that users pass in becomes tasks and codes, and how probabilities become labels again.
 
-Not labelled is -1 in numbers and in objects, "-1" in arrays of strings (what np.array(["yes", -1]) makes of it), NaN,
-None and null everywhere. All of these end here; inside there is one code for it.
+Not labelled is -1, NaN, None and null everywhere, and "-1" among strings (what np.array(["yes", -1]) makes of it). All of
+these end here; inside there is one code for it.
 
 Shapes: n = rows, C = classes.
 """
@@ -119,7 +119,10 @@ def _as_column(y: Any) -> NDArray[Any]:
     elif hasattr(y, "dtype") and not isinstance(y.dtype, np.dtype) and len(getattr(y, "shape", ())) == 1:
         # A Series with a type of its own (Int64, boolean, category): NumPy would turn integers with gaps into floats.
         y = np.array(list(y), dtype=object)
-    shape = y.shape if issparse(y) else np.shape(y)
+    elif not hasattr(y, "shape"):
+        plain = np.asarray(y)
+        y = np.array(y, dtype=object) if plain.dtype.kind == "U" else plain  # ["yes", NaN] would become "yes", "nan"
+    shape = y.shape
     if issparse(y) or len(shape) == 0 or (len(shape) > 1 and shape[1:] != (1,)):
         raise TableError(
             f"y must be one column of labels; got shape {shape}. For several tasks pass a mapping {{task: labels}}."
@@ -148,6 +151,8 @@ def _encode_floats(labels: NDArray[np.floating], name: str) -> tuple[Task, NDArr
 def _says_nothing(value: Any) -> bool:
     if value is None or (isinstance(value, float) and np.isnan(value)) or type(value).__name__ in {"NAType", "NaTType"}:
         return True
+    if isinstance(value, str):
+        return value == str(NOT_LABELLED)
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == NOT_LABELLED
 
 
