@@ -1,0 +1,1 @@
+"""Handwritten digits from pixels, Fourier coefficients and profiles."""
