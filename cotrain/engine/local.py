@@ -5,7 +5,7 @@ Every call runs with one BLAS and OpenMP thread, in this process or in a worker,
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
@@ -25,7 +25,8 @@ def each(function: Callable[[Item], Result], items: Iterable[Item], n_jobs: int 
     items = list(items)
     if n_jobs in (None, 1) or len(items) < 2:
         return [_single_threaded(function, item) for item in items]
-    return list(Parallel(n_jobs=n_jobs)(delayed(_single_threaded)(function, item) for item in items))
+    calls = (delayed(_single_threaded)(function, item) for item in items)
+    return cast("list[Result]", Parallel(n_jobs=n_jobs)(calls))
 
 
 def _single_threaded(function: Callable[[Item], Result], item: Item) -> Result:

@@ -1,7 +1,7 @@
 """How the y that users pass in becomes tasks and codes, and how probabilities become labels again.
 
-Not labelled is -1, NaN, None and null everywhere, and "-1" among strings (what np.array(["yes", -1]) makes of it). All of
-these end here; inside there is one code for it.
+Not labelled is -1, NaN, None and null everywhere, and "-1" among strings (what np.array(["yes", -1]) makes of it).
+All of these end here; inside there is one code for it.
 
 Shapes: n = rows, C = classes.
 """
@@ -163,4 +163,6 @@ def _coded(labels: NDArray[Any], is_labelled: NDArray[np.bool_], name: str) -> t
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in labels[is_labelled]})
         raise TableError(f"Task {name!r} mixes labels of several kinds ({', '.join(kinds)}). Use one kind.") from error
-    return Task(name, tuple(found.tolist())), codes
+    # Out of objects come NumPy's own scalars too; a class is a plain value, which JSON can hold.
+    classes = (label.item() if isinstance(label, np.generic) else label for label in found.tolist())
+    return Task(name, tuple(classes)), codes

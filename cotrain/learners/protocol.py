@@ -6,16 +6,17 @@ Blocks: one array per view the learner reads, all with the same n rows: dense fl
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from cotrain.frozen import Frozen
 from cotrain.predictions.targets import Targets
 
-Block = NDArray[np.float32] | csr_matrix
+Block: TypeAlias = Any
+"""NDArray[np.float32] or csr_matrix; the type checker is not told, because SciPy's types know no shape."""
+
 Probabilities = dict[str, NDArray[np.floating]]
 
 

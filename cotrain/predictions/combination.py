@@ -54,7 +54,7 @@ def pool(
 
 def most_likely(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
     """[n] codes of the most likely class, the first of equals; -1 where the row is NaN."""
-    spoken = ~np.isnan(probabilities).any(axis=1)
+    spoken = np.asarray(~np.isnan(probabilities).any(axis=1))
     codes = np.full(len(probabilities), -1, dtype=np.intp)
     codes[spoken] = probabilities[spoken].argmax(axis=1)
     return codes
@@ -62,5 +62,5 @@ def most_likely(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
 
 def filled(probabilities: NDArray[np.floating], instead: NDArray[np.floating]) -> NDArray[np.floating]:
     """The probabilities, with `instead` ([C], summing to 1) in the rows on which nobody spoke."""
-    silent = np.isnan(probabilities).any(axis=1)
+    silent = np.asarray(np.isnan(probabilities).any(axis=1))
     return np.where(silent[:, None], instead, probabilities)

@@ -102,9 +102,8 @@ class Student:
 
     def __init__(self, member: Member, blocks: Blocks) -> None:
         self.member = member
-        self._learner: Learner = clone(
-            member.learner, safe=False
-        )  # a copy of a learner that is no scikit-learn estimator
+        # Not safe: a learner that is no scikit-learn estimator is copied.
+        self._learner: Learner = clone(member.learner, safe=False)  # type: ignore
         self.can_read = member.can_speak(blocks)
         arrays = member.read(blocks)
         # Kept, so that a learner that builds something from the rows alone (a graph) meets the same arrays each round.

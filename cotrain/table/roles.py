@@ -116,7 +116,7 @@ def weights(table: pa.Table, column: str | None = None) -> NDArray[np.float64]:
             "Write 0 for a row that should not count."
         )
     if len(values) and not values.any():
-        raise TableError(f'Weight column "{column}" is 0 in all {len(values)} rows; nothing would count. Mend it.')
+        raise TableError(f'Weight column "{column}" is zero in all {len(values)} rows; nothing would count. Mend it.')
     return values
 
 

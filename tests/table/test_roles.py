@@ -54,7 +54,7 @@ def test_weights_are_finite_and_not_negative() -> None:
     for bad in (None, float("nan"), float("inf"), -1.0):
         with pytest.raises(TableError, match=r"finite numbers >= 0; not so in 1 row: .* in row 1"):
             weights(pa.table({"w": [1.0, bad]}), "w")
-    with pytest.raises(TableError, match="is 0 in all 2 rows"):
+    with pytest.raises(TableError, match="is zero in all 2 rows"):
         weights(pa.table({"w": [0.0, 0.0]}), "w")
     with pytest.raises(TableError, match="got string"):
         weights(pa.table({"w": ["a"]}), "w")

@@ -1,0 +1,63 @@
+"""Codes become targets, and opinions are scored on rows that have a label and an opinion."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from cotrain.errors import LearnerError
+from cotrain.predictions import Targets, accuracy, from_codes, log_loss, row_losses, skill
+
+TOLD = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
+CODES = np.array([0, 1, 0, 2])
+
+
+def test_given_labels_are_one_hot_and_the_others_weigh_nothing() -> None:
+    targets = from_codes(np.array([1, -1, 0]), 3, np.array([2.0, 5.0, 1.0]))
+    assert targets.probabilities.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    assert targets.weight.tolist() == [2, 0, 1]
+    assert targets.is_labelled.tolist() == [True, False, True]
+    assert targets.n_classes == 3
+    assert from_codes(np.zeros(0, dtype=int), 3).probabilities.shape == (0, 3)
+
+
+@pytest.mark.parametrize(("shape", "n_weights"), [((4,), 4), ((4, 2), 3), ((4, 2, 1), 4)])
+def test_targets_of_unequal_length_are_refused(shape: tuple[int, ...], n_weights: int) -> None:
+    with pytest.raises(LearnerError, match=r"probabilities \[n, classes\] and weight \[n\]"):
+        Targets(np.zeros(shape), np.zeros(n_weights))
+
+
+def test_the_loss_is_scikit_learns() -> None:
+    weight = np.array([1.0, 2.0, 0.5, 3.0])
+    assert log_loss(TOLD, CODES) == pytest.approx(sklearn_log_loss(CODES, TOLD))
+    assert log_loss(TOLD, CODES, weight) == pytest.approx(sklearn_log_loss(CODES, TOLD, sample_weight=weight))
+
+
+def test_accuracy_is_the_weighted_share_of_right_rows() -> None:
+    assert accuracy(TOLD, CODES) == 0.5
+    assert accuracy(TOLD, CODES, np.array([3.0, 3.0, 1.0, 1.0])) == 0.75
+
+
+def test_rows_without_a_label_or_an_opinion_do_not_count() -> None:
+    told = np.vstack([TOLD, [[np.nan] * 3], [[1.0, 0.0, 0.0]]])
+    codes = np.append(CODES, [0, -1])
+    weight = np.append(np.ones(4), [100.0, 100.0])
+    for score in (log_loss, accuracy, skill):
+        assert score(told, codes) == score(TOLD, CODES)
+        assert score(told, codes, weight) == pytest.approx(score(TOLD, CODES))
+    assert np.isnan(row_losses(told, codes)).tolist() == [False] * 4 + [True] * 2
+
+
+def test_a_certain_error_has_a_finite_price() -> None:
+    assert np.isfinite(log_loss(np.array([[0.0, 1.0]]), np.array([0])))
+
+
+def test_nothing_to_count_is_nan_and_knows_nothing() -> None:
+    assert np.isnan(log_loss(TOLD, np.full(4, -1)))
+    assert np.isnan(accuracy(TOLD, np.full(4, -1)))
+    assert skill(TOLD, np.full(4, -1)) == 0.0
+
+
+def test_a_guess_has_no_skill_and_less_than_a_guess_has_less() -> None:
+    assert skill(np.full((6, 3), 1 / 3), np.arange(6) % 3) == pytest.approx(0.0)
+    assert skill(np.eye(3)[np.arange(6) % 3], np.arange(6) % 3) == pytest.approx(np.log(3))
+    assert skill(np.tile([0.8, 0.1, 0.1], (6, 1)), np.full(6, 2)) < 0

@@ -1,0 +1,81 @@
+"""Trust is earned on held-out rows: who knows more weighs more, who knows nothing weighs nothing."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from cotrain.predictions import Trust, earned_trust
+
+
+def members(n_rows: int = 120) -> tuple[list[np.ndarray], np.ndarray]:
+    """A good one, a fair one, a guesser who is always wrong in one direction; codes of three classes."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, n_rows)
+
+    def speaks(sharpness: float) -> np.ndarray:
+        return softmax(sharpness * np.eye(3)[codes] + rng.normal(size=(n_rows, 3)), axis=1)
+
+    return [speaks(3.0), speaks(1.5), np.full((n_rows, 3), 1 / 3)], codes
+
+
+def test_weights_are_shares_and_grow_with_what_is_known() -> None:
+    told, codes = members()
+    weights = earned_trust(told, codes).weights
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[0] > weights[1] > weights[2] >= 0
+
+
+def test_a_member_worse_than_a_guess_is_not_trusted() -> None:
+    told, codes = members()
+    misled = np.roll(told[0], 1, axis=1)  # sure, and wrong
+    trust = earned_trust([told[0], misled], codes)
+    # At the highest temperature it is nearly silent; what it still says, it says of the wrong class.
+    assert trust.weights[1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_where_nobody_knows_anything_all_are_trusted_alike() -> None:
+    told, codes = members()
+    for unknown in (np.full(120, -1), codes):
+        opinions = told if unknown is not codes else [np.roll(told[0], 1, axis=1)] * 2
+        weights = earned_trust(opinions, unknown).weights
+        np.testing.assert_allclose(weights, 1 / len(opinions))
+
+
+def test_members_in_another_order_earn_the_same() -> None:
+    told, codes = members()
+    there, back = earned_trust(told, codes), earned_trust(told[::-1], codes)
+    np.testing.assert_allclose(back.weights[::-1], there.weights)
+    np.testing.assert_allclose(back.temperatures[::-1], there.temperatures)
+
+
+def test_rows_in_another_order_earn_the_same() -> None:
+    told, codes = members()
+    order = np.random.default_rng(1).permutation(120)
+    np.testing.assert_allclose(
+        earned_trust([one[order] for one in told], codes[order]).weights, earned_trust(told, codes).weights, rtol=1e-6
+    )
+
+
+def test_unlabelled_rows_and_abstentions_earn_nothing() -> None:
+    told, codes = members()
+    longer = [np.vstack([one, np.eye(3)]) for one in told]
+    extended = earned_trust(longer, np.append(codes, [-1, -1, -1]))
+    np.testing.assert_array_equal(extended.weights, earned_trust(told, codes).weights)
+    silent = [*told[:2], np.full((120, 3), np.nan)]
+    assert earned_trust(silent, codes).weights[2] == 0.0
+    assert earned_trust(silent, codes).temperatures[2] == 1.0
+
+
+def test_the_pool_speaks_where_anybody_trusted_speaks() -> None:
+    told, _ = members(4)
+    told[0][0] = np.nan
+    told[1][:2] = np.nan
+    pooled = Trust(np.ones(3), np.array([0.5, 0.5, 0.0])).pooled(told, voices=1.0)
+    assert np.isnan(pooled).all(axis=1).tolist() == [True, False, False, False]
+
+
+def test_trust_is_written_down_in_plain_values() -> None:
+    assert Trust(np.array([1.0, 2.0]), np.array([0.25, 0.75])).as_json() == {
+        "temperatures": [1.0, 2.0],
+        "weights": [0.25, 0.75],
+    }
