@@ -51,9 +51,11 @@ class Voice:
         opinions: Sequence[NDArray[np.floating]],
         codes: NDArray[np.integer],
         weight: NDArray[np.floating] | None = None,
+        *,
+        taught: bool = False,
     ) -> Self:
         """The rule learnt from held-out opinions on labelled rows (negative codes do not count)."""
-        trust = earned_trust(opinions, codes, weight)
+        trust = earned_trust(opinions, codes, weight, taught=taught)
         temperature = fit_temperature(trust.pooled(opinions, voices=1.0), codes, weight)
         return cls(trust, temperature, _class_shares(codes, opinions[0].shape[1], weight))
 
@@ -63,6 +65,8 @@ def held_out_voice(
     codes: NDArray[np.integer],
     folds: NDArray[np.integer],
     weight: NDArray[np.floating] | None = None,
+    *,
+    taught: bool = False,
 ) -> NDArray[np.floating]:
     """[n, C] what the ensemble would say of every held-out row, its rule learnt without that row's fold.
 
@@ -71,12 +75,14 @@ def held_out_voice(
     opinions : m arrays [n, C], each row told by a member that was not taught it
     codes : [n] class codes
     folds : [n] the fold that a row was held out in; negative = never, and NaN in the result
+    taught : whether the members have been taught by one another
     """
     told = np.full(opinions[0].shape, np.nan)
     for fold in np.unique(folds[folds >= 0]):
         inside = folds == fold
         elsewhere = np.where(inside, -1, codes)
-        told[inside] = Voice.earned(opinions, elsewhere, weight).combine([opinion[inside] for opinion in opinions])
+        voice = Voice.earned(opinions, elsewhere, weight, taught=taught)
+        told[inside] = voice.combine([opinion[inside] for opinion in opinions])
     return told
 
 

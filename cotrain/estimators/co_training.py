@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cotrain.engine import each
 from cotrain.ensemble import Evidence, Voice
-from cotrain.estimators.crossing import Findings, Lecture, Progress, cross, fold_trust
+from cotrain.estimators.crossing import Findings, Lecture, Progress, cross, trust_after
 from cotrain.rounds import Graduate, Ledger, Opinions, School
 from cotrain.tasks import Task
 from cotrain.views import Blocks
@@ -65,7 +65,7 @@ def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generi
     for round in range(1, last + 1):
         progress(f"training on all rows, round {round}")
         # The members that teach now are those whose held-out twins were heard after the round before.
-        trust = fold_trust(findings.opinions[round - 1], lecture)
+        trust = trust_after(round - 1, findings, lecture)
         lessons = each(school.next_round, [trust])[0]
         school.settle(findings.accepted[round - 1])
         ledger.record(round, lessons, findings.accepted[round - 1])
@@ -87,6 +87,9 @@ def _begin(school: School) -> list[Graduate]:
 
 def _voices(findings: Findings, lecture: Lecture, last: int) -> dict[str, tuple[Voice, ...]]:
     return {
-        task: tuple(Voice.earned(findings.of_task(round, task), codes, lecture.weight) for round in range(last + 1))
+        task: tuple(
+            Voice.earned(findings.of_task(round, task), codes, lecture.weight, taught=round > 0)
+            for round in range(last + 1)
+        )
         for task, codes in lecture.codes.items()
     }

@@ -1,8 +1,11 @@
 """Semi-supervised cross-validation: the whole exchange, repeated without the labelled rows of one fold at a time.
 
 Every fold has a School of its own whose rows are all training rows but the held-out ones: these are in no graph, no
-quota, no pseudo-label and no weight. What the schools say of them after each round is the only evidence there is,
-for the trust that members earn, for the round that is shipped and for the final calibration.
+quota and no pseudo-label, and its trust is learnt from what the other folds' schools said of *their* held-out rows.
+(Those schools were taught this fold's labels. So from round 1 on a handful of numbers, temperatures, weights, which
+lesson to keep, have seen them at second hand; folds within folds would cost a factor of n_folds to avoid that.)
+What the schools say of held-out rows after each round is the only evidence there is: for the trust that members earn,
+for the round that is shipped and for the final calibration.
 
 Shapes: n = training rows, m = members, C = classes of a task.
 """
@@ -101,8 +104,9 @@ def cross(lecture: Lecture, progress: Progress) -> Findings:
         if reason:
             findings.stop_reason = reason
             return findings
-        progress(f"cross-validation, round {len(findings.opinions)}")
-        trusts = [fold_trust(findings.opinions[-1], lecture, without=fold) for fold in folds]
+        held_so_far = len(findings.opinions) - 1
+        progress(f"cross-validation, round {held_so_far + 1}")
+        trusts = [trust_after(held_so_far, findings, lecture, without=fold) for fold in folds]
         jobs = [(school, rows, trust) for (school, _, _), rows, trust in zip(answers, blocks, trusts, strict=True)]
         answers = each(_advance, jobs, lecture.n_jobs)
         n_admitted = sum(count for _, _, count in answers)
@@ -146,12 +150,12 @@ def _is_no_worse(before: Opinions, after: Opinions, lecture: Lecture, rows: NDAr
     return not ratios or float(np.mean(ratios)) <= 1.0
 
 
-def fold_trust(opinions: Sequence[Opinions], lecture: Lecture, without: int | None = None) -> dict[str, Trust]:
-    """{task: Trust} from held-out opinions; a fold's school is not told what its held-out rows would tell."""
+def trust_after(round: int, findings: Findings, lecture: Lecture, without: int | None = None) -> dict[str, Trust]:
+    """{task: Trust} from held-out opinions after a round; a fold's school is not told what its held-out rows tell."""
     trust = {}
     for task, codes in lecture.codes.items():
         seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
-        trust[task] = earned_trust([opinion[task] for opinion in opinions], seen, lecture.weight)
+        trust[task] = earned_trust(findings.of_task(round, task), seen, lecture.weight, taught=round > 0)
     return trust
 
 
@@ -186,7 +190,7 @@ def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
     evidence = {}
     for task, codes in lecture.codes.items():
         told = [
-            held_out_voice(findings.of_task(round, task), codes, lecture.folds, lecture.weight)
+            held_out_voice(findings.of_task(round, task), codes, lecture.folds, lecture.weight, taught=round > 0)
             for round in range(len(findings.opinions))
         ]
         evidence[task] = judge(told, codes, lecture.weight)

@@ -11,7 +11,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from cotrain.estimators.crossing import Findings, Lecture, cross, fold_trust
+from cotrain.estimators.crossing import Findings, Lecture, cross, trust_after
 from cotrain.learners import ClassicalLearner, GraphLearner
 from cotrain.rounds import Member, TeachingPlan
 from cotrain.views import View, ViewSet
@@ -115,7 +115,7 @@ def test_a_held_out_label_teaches_nothing_in_later_rounds_either(row: int) -> No
         school = this.school(1 + fold, np.flatnonzero(this.folds != fold))
         school.supervised()
         if trust is None:
-            trust = fold_trust(cross(one, quiet).opinions[0], one, without=fold)
+            trust = trust_after(0, cross(one, quiet), one, without=fold)
         school.next_round(trust)
         told.append(school.ask(this.blocks.take(np.flatnonzero(this.folds == fold))))
     for member, twin in zip(*told, strict=True):

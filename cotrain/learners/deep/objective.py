@@ -101,10 +101,12 @@ def cross_entropy(
         target = batch.targets[task]
         if label_smoothing > 0:
             target = target * (1 - label_smoothing) + label_smoothing / target.shape[1]
-        targets.append(target.repeat(said.shape[0], 1))
+        targets.append(target.repeat(said.shape[0], 1).double())
+    # In float64, because the core and its twin differ in the last bits of whatever they compute in. Those of a double are
+    # gone when its gradient is rounded to the network's float32; those of a float grow to thousandths over a training.
     return multi_head_cross_entropy(
-        [said.flatten(0, 1) for said in logits.values()],
+        [said.flatten(0, 1).double() for said in logits.values()],
         targets,
-        sample_weights=[batch.weights[task].repeat(said.shape[0]) for task, said in logits.items()],
+        sample_weights=[batch.weights[task].repeat(said.shape[0]).double() for task, said in logits.items()],
         head_weights=None if task_weights is None else [float(task_weights.get(task, 1.0)) for task in logits],
     )
