@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import accuracy, row_losses
 
+SLIP = 0.1
+"""Share of every opinion that is spread over all classes before its log-loss is taken. Without it one row told wrong
+with certainty, perhaps a label that is itself wrong, outweighs all others where there are twenty."""
+
 
 @dataclass(frozen=True)
 class RoundScore:
@@ -23,7 +27,7 @@ class RoundScore:
     Parameters
     ----------
     round : 0 = no teaching
-    loss : mean log-loss in nats; NaN where nothing was held out
+    loss : mean log-loss in nats, each opinion with a SLIP of doubt; NaN where nothing was held out
     accuracy : share of right rows
     gain : loss of round 0 less this round's; above 0 teaching helped
     gain_error : standard error of `gain`, from the paired differences row by row
@@ -86,7 +90,7 @@ def judge(
     -------
     evidence : the round of lowest mean loss, the earliest of equals; round 0 where nothing can be measured
     """
-    losses = np.array([row_losses(opinion, codes) for opinion in told])
+    losses = np.array([row_losses(cautious(opinion), codes) for opinion in told])
     used = ~np.isnan(losses).any(axis=0)
     counts = np.ones(int(used.sum())) if weight is None else weight[used]
     scores = []
@@ -103,6 +107,11 @@ def judge(
         )
     measured = [score.loss if np.isfinite(score.loss) else np.inf for score in scores]
     return Evidence(int(np.argmin(measured)), tuple(scores), int(used.sum()))
+
+
+def cautious(opinion: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The opinion with SLIP of it spread over all classes."""
+    return (1.0 - SLIP) * opinion + SLIP / opinion.shape[1]
 
 
 def _mean(values: NDArray[np.floating], counts: NDArray[np.floating]) -> float:

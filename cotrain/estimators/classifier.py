@@ -77,7 +77,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         last_share: float = 1.0,
         pseudo_mass: float = 1.0,
         least_agreement: float = 0.0,
-        patience: int = 2,
+        patience: int = 3,
         n_folds: int = 5,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,

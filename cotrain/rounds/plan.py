@@ -35,7 +35,7 @@ class TeachingPlan:
     least_agreement: float = 0.0
     soft_labels: bool = False
     voices: float = 3.0
-    patience: int = 2
+    patience: int = 3
 
     def __post_init__(self) -> None:
         if self.rounds < 0:

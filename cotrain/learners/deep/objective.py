@@ -102,7 +102,7 @@ def cross_entropy(
         if label_smoothing > 0:
             target = target * (1 - label_smoothing) + label_smoothing / target.shape[1]
         targets.append(target.repeat(said.shape[0], 1).double())
-    # In float64, because the core and its twin differ in the last bits of whatever they compute in. Those of a double are
+    # In float64, because the core and its twin differ in the last bits of what they compute in. Those of a double are
     # gone when its gradient is rounded to the network's float32; those of a float grow to thousandths over a training.
     return multi_head_cross_entropy(
         [said.flatten(0, 1).double() for said in logits.values()],
