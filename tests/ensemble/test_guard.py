@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cotrain.ensemble import judge
+from cotrain.ensemble.guard import SLIP
 
 CODES = np.array([0, 1, 0, 1, -1])
 
@@ -18,8 +19,9 @@ def says(right: float) -> NDArray[np.floating]:
 def test_the_round_of_least_loss_is_shipped() -> None:
     evidence = judge([says(0.6), says(0.9), says(0.7)], CODES)
     assert evidence.shipped == 1
-    assert [score.loss for score in evidence.scores] == pytest.approx([-np.log(0.6), -np.log(0.9), -np.log(0.7)])
-    assert evidence.gain == pytest.approx(np.log(0.9 / 0.6))
+    cautious = np.log((1 - SLIP) * np.array([0.6, 0.9, 0.7]) + SLIP / 2)
+    assert [score.loss for score in evidence.scores] == pytest.approx((-cautious).tolist())
+    assert evidence.gain == pytest.approx(cautious[1] - cautious[0])
     assert evidence.n_held_out == 4
     assert [score.round for score in evidence.scores] == [0, 1, 2]
 
@@ -62,11 +64,20 @@ def test_rounds_are_compared_on_the_same_rows() -> None:
 def test_the_gain_comes_with_its_standard_error() -> None:
     first, second = says(0.6), says(0.6)
     second[0], second[1] = [0.9, 0.1], [0.3, 0.7]
-    saved = np.array([np.log(0.9 / 0.6), np.log(0.7 / 0.6), 0.0, 0.0])
+    was, first_now, second_now = (np.log((1 - SLIP) * told + SLIP / 2) for told in (0.6, 0.9, 0.7))
+    saved = np.array([first_now - was, second_now - was, 0.0, 0.0])
     score = judge([first, second], CODES).scores[1]
     assert score.gain == pytest.approx(saved.mean())
     assert score.gain_error == pytest.approx(saved.std(ddof=1) / 2)
     assert "Round 1 is shipped" in judge([first, second], CODES).verdict
+
+
+def test_one_row_told_wrong_with_certainty_does_not_decide_against_all_others() -> None:
+    codes = np.zeros(20, dtype=int)
+    first = np.tile([0.6, 0.4], (20, 1))
+    second = np.tile([0.95, 0.05], (20, 1))
+    second[0] = [0.0, 1.0]
+    assert judge([first, second], codes).shipped == 1
 
 
 def test_heavy_rows_decide() -> None:
