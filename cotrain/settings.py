@@ -164,6 +164,7 @@ class TeachingSettings:
     last_share: Share | None = None
     pseudo_mass: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
     least_agreement: Annotated[float, Field(strict=True, ge=0, le=1)] | None = None
+    soft_labels: Annotated[bool, Field(strict=True)] | None = None
     patience: Count | None = None
     n_folds: Annotated[int, Field(strict=True, ge=2)] | None = None
 

@@ -5,7 +5,6 @@ A class is known inside by its code, its position in `classes`; labels of any ki
 so that no part in between can mix up a label and a column.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cotrain.errors import SettingError
@@ -35,8 +34,3 @@ class Task:
     def n_classes(self) -> int:
         """How many columns the probabilities of this task have."""
         return len(self.classes)
-
-
-def by_name(tasks: Iterable[Task]) -> dict[str, Task]:
-    """The tasks under their names, in the order given."""
-    return {task.name: task for task in tasks}

@@ -1,8 +1,8 @@
 """How far teaching may go: the round with the lowest held-out loss is shipped, and round 0 is a candidate.
 
 Round 0 is the supervised committee, so what is shipped was never found worse than plain supervised training on
-rows that it had not seen. The measure is log-loss after calibration: with few labels it moves long before
-accuracy does.
+rows that it had not seen. The measure is cautious log-loss: log-loss after calibration, every opinion with a SLIP of
+doubt. With few labels it moves long before accuracy does.
 
 Shapes: n = labelled rows that were held out, r = rounds.
 """
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import accuracy, row_losses
 
-SLIP = 0.1
+SLIP = 0.3
 """Share of every opinion that is spread over all classes before its log-loss is taken. Without it one row told wrong
-with certainty, perhaps a label that is itself wrong, outweighs all others where there are twenty."""
+with certainty, perhaps a label that is itself wrong, outweighs all others where there are twenty. With two labels per
+class 0.3 chose clearly better rounds than 0.1; with ten per class the two chose alike."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ class Evidence:
         first, best = self.scores[0], self.scores[self.shipped]
         if self.n_held_out == 0:
             return "No label could be held out, so nothing speaks for teaching: the supervised committee is shipped."
+        if len(self.scores) == 1:
+            return f"Nothing was taught: the supervised committee is shipped (cautious log-loss {first.loss:.3f})."
         told = f"on {self.n_held_out} held-out labels"
         if self.shipped == 0:
-            return f"Teaching did not help {told}: the supervised committee is shipped (log-loss {first.loss:.3f})."
+            lost = f"cautious log-loss {first.loss:.3f}"
+            return f"Teaching did not help {told}: the supervised committee is shipped ({lost})."
         return (
-            f"Round {self.shipped} is shipped: log-loss {best.loss:.3f} against {first.loss:.3f} of the supervised "
-            f"committee {told} (gain {best.gain:.3f} ± {best.gain_error:.3f})."
+            f"Round {self.shipped} is shipped: cautious log-loss {best.loss:.3f} against {first.loss:.3f} of the "
+            f"supervised committee {told} (gain {best.gain:.3f} ± {best.gain_error:.3f})."
         )
 
 

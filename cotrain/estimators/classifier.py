@@ -34,7 +34,8 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     members : list of (name, learner, views): a cotrain learner or any scikit-learn classifier or Pipeline, and the
-        view or views it reads (None = all). None = `default_members`: a linear model, trees and a graph on each view.
+        view or views it reads (None = all). None = `default_members`: a linear model, trees and a graph on each view
+        and on all of them.
     views : which columns make up which view. {name: columns}: names, globs ("pix_*") and types ("type:text") for a
         DataFrame or table, positions or a slice for an array; or a list of View. None = the prefix before "__" in
         column names, the keys of a dict, one view "all" for an array.
@@ -42,6 +43,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     first_share, last_share : share of each class's unlabelled rows that is taught in the first and the last round
     pseudo_mass : the most that all pseudo-labels weigh together, as a multiple of the given labels
     least_agreement : share of the teachers' weight that must vote for a label
+    soft_labels : teach the teachers' probabilities instead of their first choice
     patience : rounds without a lower held-out loss that are borne
     n_folds : of the cross-validation over labelled rows; cut to the size of the smallest class
     n_jobs : processes; None = 1, -1 = all cores. Does not change the result.
@@ -72,12 +74,13 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         members: Sequence[MemberSpec] | None = None,
         *,
         views: Mapping[str, Any] | Sequence[View] | None = None,
-        rounds: int = 4,
+        rounds: int = 6,
         first_share: float = 0.8,
         last_share: float = 1.0,
         pseudo_mass: float = 1.0,
         least_agreement: float = 0.0,
-        patience: int = 3,
+        soft_labels: bool = False,
+        patience: int = 4,
         n_folds: int = 5,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -89,6 +92,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         self.last_share = last_share
         self.pseudo_mass = pseudo_mass
         self.least_agreement = least_agreement
+        self.soft_labels = soft_labels
         self.patience = patience
         self.n_folds = n_folds
         self.n_jobs = n_jobs
@@ -164,7 +168,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         return share_right(y, predicted, weights_of(sample_weight, n_rows_of(X)))
 
     def staged_predict_proba(self, X: Any) -> list[Any]:
-        """What the ensemble said after each round up to the shipped one; the first is the supervised committee."""
+        """What the ensemble said after each round, from the committee to the last round that any task ships."""
         blocks = self._blocks(X)
         return [
             self._one_or_all(self.co_trained_.probabilities(blocks, round))
@@ -195,6 +199,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
             last_share=self.last_share,
             pseudo_mass=self.pseudo_mass,
             least_agreement=self.least_agreement,
+            soft_labels=self.soft_labels,
             patience=self.patience,
         )
 

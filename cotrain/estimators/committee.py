@@ -21,7 +21,10 @@ def default_members(views: Sequence[str]) -> list[MemberSpec]:
     Different kinds of learner err differently, and that is what makes an exchange worth while: linear models do best
     on texts, trees on counts and categories, graphs where classes form clusters.
     """
-    scopes: list[tuple[str, list[str]]] = [("all", list(views))]
+    joint = "all"
+    while len(views) > 1 and joint in views:
+        joint += " views"  # members' names differ, also where a view is itself called "all"
+    scopes: list[tuple[str, list[str]]] = [(joint, list(views))]
     if len(views) > 1:
         scopes = [(view, [view]) for view in views] + scopes
     members: list[MemberSpec] = []

@@ -9,11 +9,10 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, skill
-from cotrain.predictions.targets import PseudoLabels, Targets, from_codes
+from cotrain.predictions.targets import Targets, from_codes
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
 __all__ = [
-    "PseudoLabels",
     "Targets",
     "Trust",
     "accuracy",

@@ -1,6 +1,6 @@
 """How good opinions are, on rows whose label the teller has not seen.
 
-Rows that are not labelled (negative code) or on which the teller abstains (NaN) do not count.
+Rows that are not labelled (negative code) or on which the teller abstains (NaN) do not count, nor do those of weight 0.
 
 Shapes: n = rows, C = classes.
 """
@@ -31,9 +31,7 @@ def log_loss(
     """Weighted mean of -log p of the right class, in nats; NaN where no row counts."""
     losses = row_losses(probabilities, codes)
     used = ~np.isnan(losses)
-    if not used.any():
-        return float("nan")
-    return float(np.average(losses[used], weights=None if weight is None else weight[used]))
+    return _mean(losses[used], None if weight is None else weight[used])
 
 
 def accuracy(
@@ -44,7 +42,7 @@ def accuracy(
     if not used.any():
         return float("nan")
     right = most_likely(probabilities[used]) == codes[used]
-    return float(np.average(right, weights=None if weight is None else weight[used]))
+    return _mean(right, None if weight is None else weight[used])
 
 
 def skill(
@@ -57,3 +55,10 @@ def skill(
     """
     loss = log_loss(probabilities, codes, weight)
     return 0.0 if np.isnan(loss) else float(np.log(probabilities.shape[1]) - loss)
+
+
+def _mean(values: NDArray[np.floating] | NDArray[np.bool_], weight: NDArray[np.floating] | None) -> float:
+    """Weighted mean; NaN where there is no value, or none that weighs anything."""
+    if not (len(values) if weight is None else weight.any()):
+        return float("nan")
+    return float(np.average(values, weights=weight))

@@ -59,25 +59,3 @@ def from_codes(codes: NDArray[np.integer], n_classes: int, weight: NDArray[np.fl
     probabilities[np.flatnonzero(is_labelled), codes[is_labelled]] = 1.0
     given = np.ones(len(codes)) if weight is None else np.asarray(weight, dtype=float)
     return Targets(probabilities, np.where(is_labelled, given, 0.0))
-
-
-@dataclass(frozen=True)
-class PseudoLabels:
-    """A teacher's opinion on some rows, for one task.
-
-    Parameters
-    ----------
-    row_ids : [k] stable ids of the rows
-    task : which task it speaks of
-    probabilities : [k, C] the opinion
-    weight : [k] > 0, how much it counts beside a given label of weight 1
-    source : the teachers' names
-    round : the round in which it was drawn; 0 = before any teaching
-    """
-
-    row_ids: NDArray[np.generic]
-    task: str
-    probabilities: NDArray[np.floating]
-    weight: NDArray[np.floating]
-    source: str
-    round: int

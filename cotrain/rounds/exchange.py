@@ -96,15 +96,13 @@ def _teachers(student: int, weights: NDArray[np.floating]) -> tuple[int, ...]:
 def taught(given: Targets, pooled: NDArray[np.floating], admission: Admission, plan: TeachingPlan) -> Targets:
     """Given labels with the admitted opinions beside them.
 
-    An opinion weighs its margin, so that a doubtful row teaches little; together they weigh at most `plan.pseudo_mass`
-    times the given labels.
+    An opinion weighs its margin in average given labels, so that a doubtful row teaches little and the unit of the
+    given weights does not matter; together opinions weigh at most `plan.pseudo_mass` times the given labels.
     """
     rows = admission.positions
     probabilities, weight = given.probabilities.copy(), given.weight.copy()
-    # A margin of exactly 0 still names a row that was let through; it must not count as unlabelled.
-    loudness = np.maximum(admission.margin[rows], 1e-3)
     if len(rows):
-        loudness = loudness * min(1.0, plan.pseudo_mass * given.weight.sum() / loudness.sum())
+        loudness = admission.margin[rows] * given.weight[given.is_labelled].mean()
+        weight[rows] = loudness * min(1.0, plan.pseudo_mass * given.weight.sum() / loudness.sum())
     probabilities[rows] = pooled[rows] if plan.soft_labels else np.eye(given.n_classes)[admission.codes[rows]]
-    weight[rows] = loudness
     return Targets(probabilities, weight)

@@ -19,8 +19,8 @@ class TeachingPlan:
     rounds : how often members teach one another; 0 = plain supervised training
     first_share, last_share : share of each class's unlabelled rows that is taught in the first and in the last round;
         it grows in even steps. Rows are taken surest first.
-    pseudo_mass : the pseudo-labels of a class-balanced lesson weigh together this many times the given labels,
-        at most; keeps many guesses from drowning few facts
+    pseudo_mass : all pseudo-labels of a lesson weigh together this many times the given labels, at most; keeps many
+        guesses from drowning few facts
     least_agreement : share of the teachers' weight that must vote for a label
     soft_labels : teach the teachers' probabilities instead of their first choice; trees then take several times as
         long to learn, for no fewer errors on the tables tried
@@ -28,14 +28,14 @@ class TeachingPlan:
     patience : stop after this many rounds without a lower held-out loss
     """
 
-    rounds: int = 4
+    rounds: int = 6
     first_share: float = 0.8
     last_share: float = 1.0
     pseudo_mass: float = 1.0
     least_agreement: float = 0.0
     soft_labels: bool = False
     voices: float = 3.0
-    patience: int = 3
+    patience: int = 4
 
     def __post_init__(self) -> None:
         if self.rounds < 0:

@@ -19,6 +19,9 @@ REASONS = ("admitted", "given", "nobody speaks", "teachers disagree", "beyond th
 """Why a row was let through or not; the ledger holds the position in this list."""
 ADMITTED, GIVEN, SILENT, DISPUTED, BEYOND_QUOTA, OUT_OF_REACH = range(len(REASONS))
 
+TIE = 1e-9
+"""Probabilities closer than this are equal: what sets them apart is rounding."""
+
 
 @dataclass(frozen=True)
 class Admission:
@@ -48,10 +51,15 @@ class Admission:
 def agreement(
     opinions: Sequence[NDArray[np.floating]], weights: NDArray[np.floating], codes: NDArray[np.integer]
 ) -> NDArray[np.floating]:
-    """[n] share of the weight of the teachers who speak on the row that votes for `codes`; 0 if none speaks."""
-    votes = np.array([most_likely(opinion) for opinion in opinions])
-    speaks = votes >= 0
-    with_it = weights @ ((votes == codes) & speaks)
+    """[n] share of the weight of the teachers who speak on the row that votes for `codes`; 0 if none speaks.
+
+    A teacher who is torn between several classes votes for each of them: which comes first is no evidence.
+    """
+    rows = np.arange(len(codes))
+    speaks = np.array([~np.isnan(opinion).any(axis=1) for opinion in opinions])
+    # NaN compares false: an abstention votes for nothing.
+    votes = np.array([opinion[rows, codes] >= opinion.max(axis=1) - TIE for opinion in opinions])
+    with_it = weights @ (votes & (codes >= 0))
     voices = weights @ speaks
     return np.divide(with_it, voices, out=np.zeros(len(codes)), where=voices > 0)
 
@@ -83,7 +91,8 @@ def admit(
 
     verdict = np.full(len(codes), BEYOND_QUOTA, dtype=np.int8)
     verdict[agreed < least_agreement] = DISPUTED
-    verdict[codes < 0] = SILENT
+    # Between two classes that are told alike the order of their names would decide; nothing was said.
+    verdict[(codes < 0) | (margin < TIE)] = SILENT
     if in_reach is not None:
         verdict[~in_reach] = OUT_OF_REACH
     verdict[is_given] = GIVEN

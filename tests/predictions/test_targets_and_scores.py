@@ -57,6 +57,15 @@ def test_nothing_to_count_is_nan_and_knows_nothing() -> None:
     assert skill(TOLD, np.full(4, -1)) == 0.0
 
 
+def test_weights_of_0_on_all_rows_that_count_are_nothing_to_count() -> None:
+    weight = np.array([0.0, 0.0, 0.0, 5.0])
+    codes = np.array([0, 1, 0, -1])  # what weighs something has no label
+    assert np.isnan(log_loss(TOLD, codes, weight))
+    assert np.isnan(accuracy(TOLD, codes, weight))
+    assert skill(TOLD, codes, weight) == 0.0
+    assert accuracy(TOLD, CODES, weight) == 0.0  # the last row alone, which is wrong
+
+
 def test_a_guess_has_no_skill_and_less_than_a_guess_has_less() -> None:
     assert skill(np.full((6, 3), 1 / 3), np.arange(6) % 3) == pytest.approx(0.0)
     assert skill(np.eye(3)[np.arange(6) % 3], np.arange(6) % 3) == pytest.approx(np.log(3))
