@@ -14,6 +14,8 @@ Each derives from the built-in that a caller would expect to catch.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 
 class CotrainError(Exception):
@@ -30,16 +32,25 @@ class SettingError(CotrainError, ValueError):
 
     def __init__(self, name: str, got: object, expected: str, *, hint: str = "") -> None:
         self.name = name
+        self._parts = (name, got, expected, hint)
         super().__init__(f"`{name}` must be {expected}; got {got!r}." + (f" {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled as its class and message, which this constructor does not take; workers raise too.
+        name, got, expected, hint = self._parts
+        return partial(type(self), hint=hint), (name, got, expected)
 
 
 class SettingsFileError(CotrainError, ValueError):
     """All faults of one settings file in one message, so that it is mended in one go."""
 
     def __init__(self, where: str, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
+        self.where, self.faults = where, tuple(faults)
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         super().__init__(f"{where} has {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.where, self.faults)
 
 
 class TableError(CotrainError, ValueError):
