@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,8 @@ EXIT_CODES: dict[type[CotrainError], int] = {
 CODES_IN_WORDS = """Exit codes: 0 done; 2 the settings or the command are wrong; 3 the data or the bundle are;
 5 a result cannot be written, try again when the disk is well; 1 an error in cotrain itself, please report it."""
 
+LOGGED = ("cotrain", "py.warnings")  # a warning of scikit-learn belongs into run.log too
+
 app = typer.Typer(
     name="cotrain",
     help="Few labels, many unlabelled rows, several views: models that teach each other.",
@@ -63,9 +66,21 @@ def run_job(
 ) -> None:
     """Learn from a table; write predictions and a bundle."""
     with _one_sentence_per_error():
-        from cotrain.jobs import read_settings, run
+        from cotrain.jobs import n_stages, read_settings, run
 
-        _tell(run(read_settings(settings), out).as_json())
+        job = read_settings(settings)
+        with _bars() as bar:
+            stages = bar(total=n_stages(job), unit="stage")
+            done = chain([0], repeat(1))  # when the first stage begins none is done
+
+            def begin(stage: str) -> None:
+                stages.update(next(done))
+                stages.set_description(stage)
+
+            result = run(job, out, progress=begin)
+            stages.total = stages.n + 1  # rounds that were not needed do not count
+            stages.update()
+        _tell(result.as_json())
 
 
 @app.command(name="score", epilog=CODES_IN_WORDS)
@@ -77,22 +92,14 @@ def score_files(
 ) -> None:
     """Predict the rows of new files with a bundle."""
     with _one_sentence_per_error():
-        from tqdm import tqdm
-
         from cotrain.jobs import score
 
-        bars: list[Any] = []
+        with _bars() as bar:
 
-        def begin(n_rows: int) -> Callable[[int], Any]:
-            # disable=None: no bar where stderr is no terminal; each part is logged there anyway.
-            bars.append(tqdm(total=n_rows, unit="row", unit_scale=True, file=sys.stderr, disable=None))
-            return bars[0].update
+            def begin(n_rows: int) -> Callable[[int], Any]:
+                return bar(total=n_rows, unit="row", unit_scale=True).update
 
-        try:
             scored = score(bundle, files, out, delimiter=delimiter, begin=begin)
-        finally:
-            for bar in bars:
-                bar.close()
         _tell(scored.as_json())
 
 
@@ -118,6 +125,22 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 @contextmanager
+def _bars() -> Iterator[Callable[..., Any]]:
+    """Makes bars on stderr, below the lines that are logged there; they are closed at the end, however it comes."""
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    with ExitStack() as opened:
+
+        def bar(**about: Any) -> Any:
+            # disable=None: no bar where stderr is no terminal; the log says there how far it is.
+            return opened.enter_context(tqdm(**about, file=sys.stderr, disable=None))
+
+        opened.enter_context(logging_redirect_tqdm([logging.getLogger(name) for name in LOGGED]))
+        yield bar
+
+
+@contextmanager
 def _one_sentence_per_error() -> Iterator[None]:
     """Logs to stderr; turns what cotrain raises on purpose into its sentence and an exit code, without a traceback."""
     with _logged_to_stderr(), _stopped_cleanly():
@@ -133,9 +156,9 @@ def _one_sentence_per_error() -> Iterator[None]:
 def _logged_to_stderr() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    loggers = [logging.getLogger("cotrain"), logging.getLogger("py.warnings")]
+    loggers = [logging.getLogger(name) for name in LOGGED]
     levels = [one.level for one in loggers]
-    logging.captureWarnings(True)  # a warning of scikit-learn belongs into run.log too
+    logging.captureWarnings(True)
     for one in loggers:
         one.addHandler(handler)
         one.setLevel(logging.INFO)

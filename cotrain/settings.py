@@ -87,7 +87,7 @@ class TargetSettings:
 
     Parameters
     ----------
-    column : of its labels; null, NaN and -1 are rows without one
+    column : of its labels; null, NaN, -1 and the text "-1" are rows without one
     classes : every label there is; any other in the column is then an error. None = those that occur
     """
 

@@ -1,11 +1,15 @@
 """What a person or a scheduler sees: one JSON line on success; on failure one sentence, a code, and nothing written."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +116,7 @@ def failed(done: Any, place: Path, before: dict[str, bytes], code: int, told: st
 # (what is wrong, the change to the table, what is told); all of them are bad data.
 BAD_TABLES = [
     ("no labelled row", with_column("liked", pa.nulls(60, pa.string())), 'Task "liked" has no label in any of 60 rows'),
+    ("only -1 as text", with_column("liked", ["-1"] * 60), 'Task "liked" has no label in any of 60 rows'),
     ("only -1 as labels", with_column("liked", [-1] * 60), 'Task "liked" has no label in any of 60 rows'),
     ("one class only", with_column("liked", ["yes"] * 60), "has one class only, 'yes' in 60 rows"),
     ("a class with one label", with_column("liked", ["yes"] * 59 + ["no"]), "class 'no' has 1 of 60 labels"),
@@ -309,6 +314,33 @@ def test_a_real_process_scores_and_prints_nothing_but_its_result(place: Path, bu
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["n_rows"] == 60
     assert pq.read_metadata(place / "scored" / "rows.parquet").num_rows == 60
+
+
+def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(place: Path) -> None:
+    arguments = command("run", place / "job.toml", "--out", place / "out")
+    silent = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert "predicting every row" in silent.stderr
+    assert "\r" not in silent.stderr
+    assert "%|" not in silent.stderr
+    shown = shown_on_a_terminal(arguments)
+    assert "reading the table:   0%" in shown
+    assert "predicting every row: 100%" in shown.splitlines()[-1]
+    assert "training on all rows, labels only" in shown
+
+
+def shown_on_a_terminal(arguments: list[str]) -> str:
+    """What a process that ends well writes to stderr where that is a terminal."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))  # one of no width shows nothing
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=theirs) as running:
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):  # how Linux says that the other side has closed
+            while piece := os.read(ours, 4096):
+                told += piece
+    os.close(ours)
+    assert running.returncode == 0, told.decode()
+    return told.decode()
 
 
 def test_a_process_that_is_told_to_stop_leaves_nothing(place: Path) -> None:

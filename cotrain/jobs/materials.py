@@ -7,32 +7,30 @@ Shapes: n = rows of the table.
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow makes the functions of `compute` at import; no type checker can see them.)
-import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cotrain.errors import SettingError, TableError
-from cotrain.settings import JobSettings, TableSettings, TargetSettings, ViewSettings
+from cotrain.errors import TableError
+from cotrain.jobs.reading import read, rows_at
+from cotrain.settings import JobSettings, TargetSettings, ViewSettings
 from cotrain.table import (
     EvaluationLock,
     Roles,
     check_labels,
     encode_target,
     groups,
-    read_table,
     require_columns,
     require_rows,
     row_ids,
     stratified_split,
     weights,
 )
-from cotrain.table.columns import is_boolean_type, is_missing, numbers, plain
+from cotrain.table.columns import is_boolean_type, is_missing, is_text_type, numbers, plain
 from cotrain.tasks import NOT_LABELLED, Task
 from cotrain.views import View, views_by_prefix
 from cotrain.views.select import select
@@ -66,12 +64,7 @@ class Materials:
 
     def features_at(self, positions: NDArray[np.intp]) -> pa.Table:
         """The features of some rows, given in table order."""
-        if len(positions) == self.features.num_rows:
-            return self.features
-        # Not `take`: that joins the chunks of a text column first, and 32-bit offsets end at 2 GiB.
-        is_wanted = np.zeros(self.features.num_rows, dtype=bool)
-        is_wanted[positions] = True
-        return self.features.filter(pa.array(is_wanted))
+        return rows_at(self.features, positions)
 
     def training_labels(self) -> dict[str, NDArray[np.object_]]:
         """{task: labels of the training rows}, None where there is none."""
@@ -86,7 +79,7 @@ def gather(settings: JobSettings) -> Materials:
     TableError, ViewError : the data cannot be used as they are
     SettingError : a view cannot be as it is set
     """
-    table = require_rows(_read(settings.table), "The table")
+    table = require_rows(read(settings.table), "The table")
     roles = Roles(
         settings.table.key,
         {task: target.column for task, target in settings.targets.items()},
@@ -100,7 +93,7 @@ def gather(settings: JobSettings) -> Materials:
     training, evaluation = _split(settings, table, labels, group, ids)
     EvaluationLock(ids[evaluation]).check(ids[training], doing="training")
     _check_training(labels, training, evaluation)
-    views, features = _views(settings, table, roles)
+    views, features = _views(settings, table, roles, training)
     return Materials(
         features=features,
         views=views,
@@ -114,47 +107,8 @@ def gather(settings: JobSettings) -> Materials:
     )
 
 
-def files_named(patterns: Sequence[str]) -> list[Path]:
-    """The files that paths and globs name, those of a glob by name.
-
-    Raises
-    ------
-    TableError : for a glob that finds nothing
-    """
-    found: list[Path] = []
-    for pattern in patterns:
-        is_glob = glob.has_magic(pattern) and not Path(pattern).exists()
-        files = sorted(glob.glob(pattern, recursive=True)) if is_glob else [pattern]
-        if not files:
-            raise TableError(f"No file is named {pattern}. Check the folder and the pattern.")
-        found += [Path(file) for file in files]
-    return found
-
-
-def types_named(types: Mapping[str, str]) -> dict[str, pa.DataType]:
-    """Arrow types by their names.
-
-    Raises
-    ------
-    SettingError : for a name that Arrow does not know
-    """
-    named = {}
-    for column, name in types.items():
-        try:
-            named[column] = pa.type_for_alias(name)
-        except ValueError as error:
-            raise SettingError(
-                f"table.types.{column}", name, "an Arrow type", hint='Such as "string", "int64", "double" or "bool".'
-            ) from error
-    return named
-
-
-def _read(settings: TableSettings) -> pa.Table:
-    return read_table(files_named(settings.path), types=types_named(settings.types), delimiter=settings.delimiter)
-
-
 def _encoded(table: pa.Table, name: str, target: TargetSettings) -> tuple[Task, NDArray[np.int64]]:
-    """The labels of one target; -1 in a column of numbers is no label, as everywhere in scikit-learn."""
+    """The labels of one target; -1, as a number or as text, is no label, as the classifier has it."""
     # Sorted, as the classifier sorts them: its codes and these are then the same.
     classes = None if target.classes is None else sorted(target.classes)
     task, codes = encode_target(_without_minus_one(table[target.column]), name, classes)
@@ -162,12 +116,15 @@ def _encoded(table: pa.Table, name: str, target: TargetSettings) -> tuple[Task, 
     return task, codes
 
 
-def _without_minus_one(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    kind = plain(column).type
-    if not (pa.types.is_signed_integer(kind) or pa.types.is_floating(kind)):
-        return column
-    says_nothing = pa.array(numbers(column) == NOT_LABELLED)
-    return pc.if_else(says_nothing, pa.scalar(None, kind), plain(column))
+def _without_minus_one(column: pa.ChunkedArray) -> pa.Array:
+    labels = plain(column)
+    if is_text_type(labels.type):
+        says_nothing = pc.equal(labels, str(NOT_LABELLED))
+    elif pa.types.is_signed_integer(labels.type) or pa.types.is_floating(labels.type):
+        says_nothing = pa.array(numbers(labels) == NOT_LABELLED)
+    else:
+        return labels
+    return pc.if_else(says_nothing, pa.scalar(None, labels.type), labels)
 
 
 def _labels(task: Task, codes: NDArray[np.int64]) -> NDArray[np.object_]:
@@ -230,8 +187,10 @@ def _check_training(
             raise TableError(f"Without the {len(evaluation)} rows that are kept for evaluation: {error}") from error
 
 
-def _views(settings: JobSettings, table: pa.Table, roles: Roles) -> tuple[list[View], pa.Table]:
-    """The views, and the columns that any of them reads, in table order."""
+def _views(
+    settings: JobSettings, table: pa.Table, roles: Roles, training: NDArray[np.intp]
+) -> tuple[list[View], pa.Table]:
+    """The views, and the columns that any of them reads, in table order; locked rows have no say in which."""
     wanted = settings.table.evaluation
     exclude = [*roles.columns, *([wanted] if isinstance(wanted, str) else [])]
     if settings.views is None:
@@ -240,8 +199,9 @@ def _views(settings: JobSettings, table: pa.Table, roles: Roles) -> tuple[list[V
         views = [_view(name, view) for name, view in settings.views.items()]
     if not views:
         raise TableError(f"The table has no column but those with a role ({', '.join(exclude)}). Add features.")
-    read = {column for view in views for column in select(view, table, exclude)}
-    return views, table.select([column for column in table.column_names if column in read])
+    seen = rows_at(table, training)
+    wanted_by_any = {column for view in views for column in select(view, seen, exclude)}
+    return views, table.select([column for column in table.column_names if column in wanted_by_any])
 
 
 def _view(name: str, settings: ViewSettings) -> View:

@@ -95,6 +95,13 @@ def run(settings: JobSettings, out: str | PathLike[str] | None = None, *, progre
     )
 
 
+def n_stages(settings: JobSettings) -> int:
+    """How many stages a run tells of at most: rounds that turn out not to be needed are passed over."""
+    rounds = settings.teaching.rounds
+    taught = 1 + (CoTrainingClassifier().rounds if rounds is None else rounds)  # labels only, then every round
+    return 2 * taught + 3  # cross-validation and all rows; and to read, to freeze, to predict
+
+
 def run_id() -> str:
     """A name that sorts by time and that no other run has."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

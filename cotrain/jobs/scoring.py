@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from cotrain.bundle import Bundle, load
 from cotrain.errors import OutputError, TableError
-from cotrain.jobs.materials import files_named
 from cotrain.jobs.predicting import scores_of
+from cotrain.jobs.reading import files_named
 from cotrain.table import read_table, require_columns
 
 logger = logging.getLogger(__name__)

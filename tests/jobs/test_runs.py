@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cotrain import load
+from cotrain import CoTrainingClassifier, load
 from cotrain.errors import OutputError, TableError
-from cotrain.jobs import Result, read_settings, run
+from cotrain.jobs import Result, n_stages, read_settings, run
 from cotrain.jobs.materials import gather
 
 Job = Callable[..., Path]
@@ -137,8 +137,40 @@ def test_a_result_is_small_plain_and_pickles(job: Job, tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(result)) == result
     assert json.loads(json.dumps(result.as_json()))["tasks"]["liked"]["n_labelled"] > 0
     assert told[0] == "reading the table"
+    assert 5 <= len(told) <= n_stages(read_settings(job())) == 7
     log = (tmp_path / "out" / "run.log").read_text()
     assert all(stage in log for stage in told)
+
+
+def test_without_rounds_every_stage_is_needed(job: Job, tmp_path: Path) -> None:
+    told: list[str] = []
+    settings = read_settings(job(("rounds = 1", "rounds = 0")))
+    run(settings, tmp_path / "out", progress=told.append)
+    assert len(told) == n_stages(settings) == 5
+    unsaid = read_settings(job(("rounds = 1\n", "")))  # then the classifier's own default holds
+    assert n_stages(unsaid) == 5 + 2 * CoTrainingClassifier().rounds
+
+
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_minus_one_as_text_is_no_label_as_null_is_none(
+    job: Job, rows: pa.Table, tmp_path: Path, is_dictionary: bool
+) -> None:
+    liked = pa.array(["-1" if label is None else label for label in rows["liked"].to_pylist()])
+    column = liked.dictionary_encode() if is_dictionary else liked
+    said = rows.set_column(rows.column_names.index("liked"), "liked", column)
+    run(read_settings(job(table=said)), tmp_path / "text")
+    run(read_settings(job()), tmp_path / "null")
+    assert metrics(tmp_path / "text")["tasks"]["liked"]["classes"] == ["no", "yes"]
+    assert predictions(tmp_path / "text").equals(predictions(tmp_path / "null"))
+
+
+def test_locked_rows_of_weight_0_have_no_scores(job: Job, rows: pa.Table, tmp_path: Path) -> None:
+    is_locked = np.arange(120) % 4 == 0
+    table = rows.append_column("locked", pa.array(is_locked)).append_column("weight", pa.array(1.0 - is_locked))
+    roles = ('key = "id"', 'key = "id"\nweight = "weight"')
+    run(read_settings(job(roles, ("evaluation = 0.3", 'evaluation = "locked"'), table=table)), tmp_path / "out")
+    score = metrics(tmp_path / "out")["tasks"]["liked"]["evaluation"]["shipped"]
+    assert (score["accuracy"], score["log_loss"]) == (None, None)
 
 
 def test_a_failed_run_leaves_nothing_and_keeps_what_was_there(done: Path, job: Job, rows: pa.Table) -> None:
@@ -190,3 +222,18 @@ def test_a_view_with_a_glob_never_reads_a_column_with_a_role(job: Job, rows: pa.
     settings = job(("evaluation = 0.3", 'evaluation = "locked"'), ("[teaching]", views), table=marked)
     materials = gather(read_settings(settings))
     assert materials.features.column_names == ["say__text", "num__a", "num__b"]
+
+
+def test_locked_rows_have_no_say_in_which_columns_a_type_selects(job: Job, rows: pa.Table) -> None:
+    is_locked = np.arange(120) % 2 == 0
+    # Sentences that differ in the locked rows, one word that comes back in the others: all rows together are a text.
+    notes = [f"quite another long note number {row}" if row % 2 == 0 else "short" for row in range(120)]
+    table = rows.append_column("locked", pa.array(is_locked)).append_column("note", pa.array(notes))
+    views = '[views.say]\ncolumns = "type:text"\n[views.num]\ncolumns = "type:numeric"\n[teaching]'
+    column = ("evaluation = 0.3", 'evaluation = "locked"')
+    chosen = gather(read_settings(job(column, ("[teaching]", views), table=table))).features.column_names
+    assert chosen == ["say__text", "num__a", "num__b"]
+    # Every row is learnt from: then the sentences count.
+    table = table.drop_columns("locked")
+    chosen = gather(read_settings(job(("evaluation = 0.3", ""), ("[teaching]", views), table=table)))
+    assert "note" in chosen.features.column_names
