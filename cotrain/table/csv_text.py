@@ -23,6 +23,9 @@ from pyarrow import csv
 from cotrain.errors import TableError
 from cotrain.table.columns import named
 
+SERIAL = csv.ReadOptions(use_threads=False)
+"""Only then does an error tell its row, whether it is met while the header is read or later."""
+
 NO_VALUE = pa.array(["NA", "N/A", "#N/A", "NULL", "null"])
 LEADING_ZERO = r"^\s*[+-]?0\d"
 WHOLE = r"^\s*[+-]?\d+\s*$"
@@ -41,7 +44,7 @@ def read_text(path: Path, delimiter: str) -> pa.Table:
         names = _header(path, parse)
         return csv.read_csv(
             path,
-            read_options=csv.ReadOptions(use_threads=False),  # only then does an error tell its row
+            read_options=SERIAL,
             parse_options=parse,
             convert_options=csv.ConvertOptions(
                 column_types={name: pa.string() for name in names},
@@ -68,7 +71,7 @@ def inferred(table: pa.Table, given: Container[str] = ()) -> pa.Table:
 
 
 def _header(path: Path, parse: csv.ParseOptions) -> Sequence[str]:
-    with csv.open_csv(path, parse_options=parse) as reader:
+    with csv.open_csv(path, read_options=SERIAL, parse_options=parse) as reader:
         names = reader.schema.names
     if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
         raise TableError(
