@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rows": features.num_rows,
         "classes": n_classes,
         "seeds": options.seeds,
+        "first_seed": options.first_seed,
         "cells": cells,
         **around,
     }
@@ -74,6 +75,8 @@ def check(options: argparse.Namespace) -> None:
         raise SettingError("--labels-per-class", budgets, "numbers that differ")
     if options.seeds < 1:
         raise SettingError("--seeds", options.seeds, "at least 1")
+    if options.first_seed < 0:
+        raise SettingError("--first-seed", options.first_seed, "0 or more")
     if options.rows < 1:
         raise SettingError("--rows", options.rows, "at least 1")
     if options.jobs < 1 and options.jobs != -1:
@@ -85,9 +88,10 @@ def check(options: argparse.Namespace) -> None:
 def measure(features: pa.Table, codes: NDArray[np.int64], options: argparse.Namespace, commit: str) -> list[Score]:
     """All scores; seeds that the parts file has for this very experiment are not run again."""
     parts, signature = _parts(options), signature_of(options, commit)
-    finished = _read_parts(parts, signature, options.seeds)
+    wanted = range(options.first_seed, options.first_seed + options.seeds)
+    finished = _read_parts(parts, signature, wanted)
     done = [score for scores in finished.values() for score in scores]
-    todo = [seed for seed in range(options.seeds) if seed not in finished]
+    todo = [seed for seed in wanted if seed not in finished]
     n_jobs = (os.cpu_count() or 1) if options.jobs == -1 else options.jobs
     parts.parent.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(todo), n_jobs):
@@ -151,7 +155,7 @@ def signature_of(options: argparse.Namespace, commit: str) -> str:
     return json.dumps([str(data), status.st_size, status.st_mtime_ns, *experiment, commit])
 
 
-def _read_parts(path: Path, signature: str, n_seeds: int) -> dict[int, list[Score]]:
+def _read_parts(path: Path, signature: str, wanted: range) -> dict[int, list[Score]]:
     """{seed: its scores} of the lines that belong to this experiment."""
     finished: dict[int, list[Score]] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
@@ -160,7 +164,7 @@ def _read_parts(path: Path, signature: str, n_seeds: int) -> dict[int, list[Scor
         except json.JSONDecodeError:  # the run was stopped while it wrote this line
             continue
         scores = [Score(**score) for score in part["scores"]] if part["signature"] == signature else []
-        if scores and scores[0].seed < n_seeds:
+        if scores and scores[0].seed in wanted:
             finished[scores[0].seed] = scores
     return finished
 
@@ -176,7 +180,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a Parquet or CSV file")
     parser.add_argument("--labels-per-class", type=int, nargs="+", default=[2, 5, 10])
-    parser.add_argument("--seeds", type=int, default=20, help="how many splits, from seed 0")
+    parser.add_argument("--seeds", type=int, default=20, help="how many splits")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the splits; others than were looked at before")
     parser.add_argument("--views", nargs="+", help="prefixes of the views to use; all by default")
     parser.add_argument("--target", default="y")
     parser.add_argument("--rows", type=int, default=6000, help="a seeded sample of at most this many rows")

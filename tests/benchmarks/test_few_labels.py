@@ -215,6 +215,7 @@ def test_a_table_without_features_is_refused(tmp_path: Path, capsys: pytest.Capt
         ["--jobs", "0"],
         ["--jobs", "-2"],
         ["--seeds", "0"],
+        ["--first-seed", "-1"],
         ["--rows", "0"],
         ["--at-least", "50", "60"],
         ["--views", "b"],
@@ -229,8 +230,17 @@ def test_options_that_measure_nothing_are_refused(
     assert option[1] in told or option[0] in told
 
 
+def test_a_seed_is_the_same_split_wherever_the_range_begins(tmp_path: Path) -> None:
+    data, out = written(tmp_path, numeric()), tmp_path / "out.json"
+    both = measured(data, out, seeds=2)
+    assert main([*words(data, out, 1), "--first-seed", "1"]) == 0
+    second = json.loads(out.read_text())
+    assert second["first_seed"] == 1
+    assert [cell["accuracy"] for cell in second["cells"]] == [cell["accuracy"][1:] for cell in both]
+
+
 def test_one_job_per_core_is_a_setting() -> None:
-    check(Namespace(labels_per_class=[2], at_least=None, seeds=1, rows=1, jobs=-1))
+    check(Namespace(labels_per_class=[2], at_least=None, seeds=1, first_seed=0, rows=1, jobs=-1))
 
 
 @pytest.mark.parametrize(("mean", "code"), [(0.9, 0), (0.89, 1), (float("nan"), 1)])
