@@ -148,7 +148,8 @@ class GraphLearner(BaseEstimator):
 def affinities(X: Block, n_neighbors: int) -> csr_matrix:
     """[n, n] sparse, symmetric, normalised: S = D^-1/2 W D^-1/2 with W_ij = exp(-d_ij^2 / (s_i s_j)).
 
-    s_i is the distance of row i to its k-th neighbour. An edge stands if either end counts the other among its nearest.
+    s_i is the distance of row i to its k-th neighbour. An edge stands if either end counts the other among its nearest,
+    and has twice the weight if both do: rows that single each other out are more often of one class.
     """
     n_rows = X.shape[0]
     k = min(n_neighbors, n_rows - 1)
@@ -158,7 +159,7 @@ def affinities(X: Block, n_neighbors: int) -> csr_matrix:
     scale = distance[:, -1] + FAINT
     weight = np.exp(-(distance**2) / (scale[:, None] * scale[neighbor])) + FAINT
     W = csr_matrix((weight.ravel(), neighbor.ravel(), np.arange(0, n_rows * k + 1, k)), shape=(n_rows, n_rows))
-    W = W.maximum(W.T)
+    W = csr_matrix(W + W.T)
     half = diags(1.0 / np.sqrt(np.asarray(W.sum(axis=1)).ravel()))
     return csr_matrix(half @ W @ half)
 
