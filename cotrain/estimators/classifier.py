@@ -45,7 +45,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     least_agreement : share of the teachers' weight that must vote for a label
     soft_labels : teach the teachers' probabilities instead of their first choice
     patience : rounds without a lower held-out loss that are borne
-    n_folds : of the cross-validation over labelled rows; cut to the size of the smallest class
+    n_folds : of the cross-validation over labelled rows; fewer where a fold would hold out less than two
     n_jobs : processes; None = 1, -1 = all cores. Does not change the result.
     random_state : int for results that repeat to the bit
 

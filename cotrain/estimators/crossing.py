@@ -1,9 +1,11 @@
 """Semi-supervised cross-validation: the whole exchange, repeated without the labelled rows of one fold at a time.
 
 Every fold has a School of its own whose rows are all training rows but the held-out ones: these are in no graph, no
-quota and no pseudo-label, and its trust is learnt from what the other folds' schools said of *their* held-out rows.
-(Those schools were taught this fold's labels. So from round 1 on a handful of numbers, temperatures, weights, which
-lesson to keep, have seen them at second hand; folds within folds would cost a factor of n_folds to avoid that.)
+quota and no pseudo-label. How many labels each class has in all is known to it, as to any stratified split: a class
+whose labels were held out weighs no less for that. Its trust is learnt from what the other folds' schools said of
+*their* held-out rows. (Those schools were taught this fold's labels. So from round 1 on a handful of numbers,
+temperatures, weights, which lesson to keep, have seen them at second hand; folds within folds would cost a factor of
+n_folds to avoid that.)
 What the schools say of held-out rows after each round is the only evidence there is: for the trust that members earn,
 for the round that is shipped and for the final calibration.
 
@@ -18,7 +20,15 @@ from numpy.typing import NDArray
 
 from cotrain.engine import each
 from cotrain.ensemble import Evidence, held_out_voice, judge
-from cotrain.predictions import Trust, calibrated_loss, earned_trust, from_codes
+from cotrain.predictions import (
+    Targets,
+    Trust,
+    calibrated_loss,
+    class_masses,
+    earned_trust,
+    from_codes,
+    with_class_masses,
+)
 from cotrain.rounds import Member, Opinions, School, TeachingPlan, stop_reason
 from cotrain.views import Blocks
 
@@ -56,9 +66,16 @@ class Lecture:
 
     def school(self, number: int, rows: NDArray[np.intp]) -> School:
         """A school over `rows`; `number` is 0 for the main run, then one for each fold."""
-        weight = None if self.weight is None else self.weight[rows]
-        given = {task: from_codes(codes[rows], self.n_classes[task], weight) for task, codes in self.codes.items()}
-        return School(self.members, self.blocks.take(rows), given, self.plan, (self.seed, number))
+        return School(self.members, self.blocks.take(rows), self.given(rows), self.plan, (self.seed, number))
+
+    def given(self, rows: NDArray[np.intp]) -> dict[str, Targets]:
+        """{task: the labels of `rows`}, in which every class weighs what it weighs in all n."""
+        given = {}
+        for task, codes in self.codes.items():
+            whole = from_codes(codes, self.n_classes[task], self.weight)
+            part = Targets(whole.probabilities[rows], whole.weight[rows])
+            given[task] = with_class_masses(part, class_masses(whole))
+        return given
 
 
 @dataclass

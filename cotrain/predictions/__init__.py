@@ -9,7 +9,7 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, skill
-from cotrain.predictions.targets import Targets, from_codes
+from cotrain.predictions.targets import Targets, class_masses, from_codes, with_class_masses
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Trust",
     "accuracy",
     "calibrated_loss",
+    "class_masses",
     "earned_trust",
     "filled",
     "fit_temperature",
@@ -27,4 +28,5 @@ __all__ = [
     "row_losses",
     "skill",
     "temper",
+    "with_class_masses",
 ]

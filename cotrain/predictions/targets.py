@@ -59,3 +59,20 @@ def from_codes(codes: NDArray[np.integer], n_classes: int, weight: NDArray[np.fl
     probabilities[np.flatnonzero(is_labelled), codes[is_labelled]] = 1.0
     given = np.ones(len(codes)) if weight is None else np.asarray(weight, dtype=float)
     return Targets(probabilities, np.where(is_labelled, given, 0.0))
+
+
+def class_masses(targets: Targets) -> NDArray[np.floating]:
+    """[C] the weight that each class carries over all rows."""
+    return (targets.probabilities * targets.weight[:, None])[targets.is_labelled].sum(axis=0)
+
+
+def with_class_masses(targets: Targets, masses: NDArray[np.floating]) -> Targets:
+    """The same given labels (one-hot), their weights scaled class by class so that they sum to `masses` [C].
+
+    For a part of the labels that is to stand for all of them: with two labels of a class and one held out, the other
+    weighs double. A class without a label here keeps its 0.
+    """
+    present = class_masses(targets)
+    factors = np.divide(masses, present, out=np.zeros_like(present), where=present > 0)
+    codes = targets.probabilities.argmax(axis=1)
+    return Targets(targets.probabilities, targets.weight * factors[codes])

@@ -29,7 +29,8 @@ def label_folds(
     Parameters
     ----------
     codes : [n] class codes, negative where there is no label
-    n_folds : how many pairs; cut to the smallest class (counted in groups, where there are groups), but at least 2
+    n_folds : how many pairs; fewer where a fold would hold out less than two rows (with groups: where the smallest
+        class has fewer groups), but at least 2
     groups : [n] or None; a group is held out whole. Rows without a label are in neither part: whoever
         adds them to the training part must leave out those of the held-out groups
     row_ids : [n] or None; with them the draw follows the ids and not the order of the rows
@@ -60,19 +61,18 @@ def label_folds(
 
 
 def _deal_rows(codes: NDArray[np.integer], n_folds: int, order: Positions) -> NDArray[np.int64]:
-    """[n] the fold of each row; every class is dealt from the first fold on.
+    """[n] the fold of each row; every class is dealt on from where the last one ended.
 
-    So a fold holds out as many rows of one class as of another, and what is left for training keeps the classes'
-    proportions. Dealing on where the last class ended would even out the folds, but with few labels a class that loses
-    two of five rows while another loses one looks rarer than it is: models then vote against just the rows that
-    were held out, and seem worse than chance.
+    So folds are of one size, and with two labels in each of ten classes a fold can still leave 16 of the 20 for
+    training. A class that loses a label where another loses none must not look rarer than it is (models would vote
+    against just the rows that were held out): whoever trains gives its other rows the weight of the lost one.
     """
-    members = {code: order[codes[order] == code] for code in labelled_classes(codes)}
-    members = {code: rows for code, rows in members.items() if len(rows) > 1}
+    members = [order[codes[order] == code] for code in labelled_classes(codes)]
+    dealt = np.concatenate([rows for rows in members if len(rows) > 1] or [np.empty(0, dtype=np.int64)])
     fold_of = np.full(len(codes), NEVER_HELD, dtype=np.int64)
-    n_folds = min([n_folds, *map(len, members.values())])
-    for rows in members.values():
-        fold_of[rows] = np.arange(len(rows)) % n_folds
+    # At least two rows a fold: a fold of one row asks its own class alone, and that class has just become weaker.
+    n_folds = max(2, min(n_folds, len(dealt) // 2))
+    fold_of[dealt] = np.arange(len(dealt)) % n_folds
     return fold_of
 
 

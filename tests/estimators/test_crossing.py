@@ -1,6 +1,5 @@
 """What a fold holds out is unknown in its school, and where the schools run changes nothing."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,10 +61,12 @@ def assert_same(one: Findings, other: Findings) -> None:
     }
 
 
-def turned(codes: Mapping[str, NDArray[np.integer]], row: int) -> dict[str, NDArray[np.integer]]:
-    changed = codes["y"].copy()
-    changed[row] = (changed[row] + 1) % 3
-    return {"y": changed}
+def swapped(one: Lecture, row: int) -> dict[str, NDArray[np.integer]]:
+    """The labels of `row` and of another row that the same fold holds out, exchanged."""
+    codes = one.codes["y"].copy()
+    other = np.flatnonzero((one.folds == one.folds[row]) & (codes != codes[row]))[0]
+    codes[[row, other]] = codes[[other, row]]
+    return {"y": codes}
 
 
 def test_two_runs_with_one_seed_are_equal_to_the_bit() -> None:
@@ -90,11 +91,11 @@ def test_every_labelled_row_is_spoken_of_once_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("row", [0, 20, 60])
-def test_a_held_out_label_influences_nothing_in_its_own_school(row: int) -> None:
+def test_which_held_out_row_has_which_label_influences_nothing_in_their_school(row: int) -> None:
     one = lecture()
     row = int(np.flatnonzero(one.folds >= 0)[row % 48])
     as_is = cross(one, quiet)
-    changed = cross(lecture(codes=turned(one.codes, row)), quiet)
+    changed = cross(lecture(codes=swapped(one, row)), quiet)
     own_fold = one.folds == one.folds[row]
     for member, twin in zip(as_is.opinions[0], changed.opinions[0], strict=True):
         np.testing.assert_array_equal(member["y"][own_fold], twin["y"][own_fold])
@@ -103,13 +104,13 @@ def test_a_held_out_label_influences_nothing_in_its_own_school(row: int) -> None
 
 
 @pytest.mark.parametrize("row", [0, 20])
-def test_a_held_out_label_teaches_nothing_in_later_rounds_either(row: int) -> None:
+def test_held_out_labels_teach_nothing_in_later_rounds_either(row: int) -> None:
     # The school of a fold, taught with a trust that is given: whatever its held-out labels are, it says the same.
     one = lecture()
     row = int(np.flatnonzero(one.folds >= 0)[row])
     trust = None
     told = []
-    for codes in (one.codes, turned(one.codes, row)):
+    for codes in (one.codes, swapped(one, row)):
         this = lecture(codes=codes)
         fold = int(this.folds[row])
         school = this.school(1 + fold, np.flatnonzero(this.folds != fold))
@@ -120,6 +121,18 @@ def test_a_held_out_label_teaches_nothing_in_later_rounds_either(row: int) -> No
         told.append(school.ask(this.blocks.take(np.flatnonzero(this.folds == fold))))
     for member, twin in zip(*told, strict=True):
         np.testing.assert_array_equal(member["y"], twin["y"])
+
+
+def test_classes_weigh_in_every_school_what_they_weigh_in_all_rows() -> None:
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, 178)
+    for one in (lecture(), lecture(weight=weight)):
+        whole = [one.weight[one.codes["y"] == code].sum() if one.weight is not None else 16.0 for code in range(3)]
+        for fold in range(3):
+            rows = np.flatnonzero(one.folds != fold)
+            given = one.given(rows)["y"]
+            for code in range(3):
+                assert given.weight[one.codes["y"][rows] == code].sum() == pytest.approx(whole[code])
+            assert (given.weight[one.codes["y"][rows] < 0] == 0).all()
 
 
 def test_a_held_out_row_is_in_no_school_of_its_own_fold() -> None:

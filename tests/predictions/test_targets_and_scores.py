@@ -5,7 +5,16 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from cotrain.errors import LearnerError
-from cotrain.predictions import Targets, accuracy, from_codes, log_loss, row_losses, skill
+from cotrain.predictions import (
+    Targets,
+    accuracy,
+    class_masses,
+    from_codes,
+    log_loss,
+    row_losses,
+    skill,
+    with_class_masses,
+)
 
 TOLD = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
 CODES = np.array([0, 1, 0, 2])
@@ -24,6 +33,17 @@ def test_given_labels_are_one_hot_and_the_others_weigh_nothing() -> None:
 def test_targets_of_unequal_length_are_refused(shape: tuple[int, ...], n_weights: int) -> None:
     with pytest.raises(LearnerError, match=r"probabilities \[n, classes\] and weight \[n\]"):
         Targets(np.zeros(shape), np.zeros(n_weights))
+
+
+def test_a_part_of_the_labels_can_stand_for_all_of_them() -> None:
+    whole = from_codes(np.array([0, 0, 1, -1, 1, 2]), 3, np.array([1.0, 3.0, 1.0, 9.0, 1.0, 2.0]))
+    assert class_masses(whole).tolist() == [4, 2, 2]
+    rows = np.array([0, 2, 3, 4])
+    part = Targets(whole.probabilities[rows], whole.weight[rows])
+    told = with_class_masses(part, class_masses(whole))
+    assert told.weight.tolist() == [4, 1, 0, 1]  # class 2 has no label left: nobody can weigh for it
+    assert part.weight.tolist() == [1, 1, 0, 1], "what was passed in is as it was"
+    assert with_class_masses(whole, class_masses(whole)).weight.tolist() == whole.weight.tolist()
 
 
 def test_the_loss_is_scikit_learns() -> None:

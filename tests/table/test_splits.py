@@ -83,10 +83,20 @@ def test_folds_hold_out_labelled_rows_once_and_never_take_a_class_from_training(
         assert set(all_held) == set(np.flatnonzero(np.isin(codes, often)))
 
 
-def test_folds_are_even_and_cut_to_the_smallest_class() -> None:
+def test_folds_are_even_and_a_small_class_is_spread_over_some() -> None:
     codes = np.repeat([0, 1, -1], [30, 3, 5])
     folds = label_folds(codes, 5, generator())
-    assert [np.bincount(codes[held]).tolist() for _, held in folds] == [[10, 1]] * 3
+    held = [np.bincount(codes[held], minlength=2).tolist() for _, held in folds]
+    assert held == [[6, 1], [6, 1], [6, 1], [6, 0], [6, 0]]
+
+
+@pytest.mark.parametrize(("n_classes", "n_labels", "n_folds"), [(2, 2, 2), (3, 2, 3), (10, 2, 5), (2, 3, 3), (2, 5, 5)])
+def test_a_fold_holds_out_two_rows_or_more(n_classes: int, n_labels: int, n_folds: int) -> None:
+    codes = np.repeat(np.arange(n_classes), n_labels)
+    folds = label_folds(codes, 5, generator())
+    assert len(folds) == n_folds
+    assert min(len(held) for _, held in folds) >= 2
+    assert all(len(set(codes[train])) == n_classes for train, _ in folds)
 
 
 def test_grouped_folds_spread_the_classes() -> None:
