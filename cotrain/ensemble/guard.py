@@ -1,8 +1,13 @@
-"""How far teaching may go: the round with the lowest held-out loss is shipped, and round 0 is a candidate.
+"""How far teaching may go: what held-out labels say of every round, round 0 (the supervised committee) included.
 
-Round 0 is the supervised committee, so what is shipped was never found worse than plain supervised training on
-rows that it had not seen. The measure is cautious log-loss: log-loss after calibration, every opinion with a SLIP of
-doubt. With few labels it moves long before accuracy does.
+The measure is the Brier score of the calibrated ensemble. It moves long before accuracy does, and one row told wrong
+with certainty, perhaps a label that is itself wrong, costs at most 2: by log-loss it would outweigh all others where
+there are twenty.
+
+With few labels most rounds tell all held-out rows right and differ by thousandths, which is luck. So differences are
+counted in rows: scores are summed, not averaged. A taught round may be shipped unless it was found worse than round 0,
+by more than A_TIE; of these, the last that is as good as the best, to THE_SAME: every round lets the unlabelled rows
+speak once more. With many labels that comes down to the lowest score.
 
 Shapes: n = labelled rows that were held out, r = rounds.
 """
@@ -13,12 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cotrain.predictions import accuracy, row_losses
+from cotrain.predictions import accuracy, row_squares
 
-SLIP = 0.3
-"""Share of every opinion that is spread over all classes before its log-loss is taken. Without it one row told wrong
-with certainty, perhaps a label that is itself wrong, outweighs all others where there are twenty. With two labels per
-class 0.3 chose clearly better rounds than 0.1; with ten per class the two chose alike."""
+A_TIE = 0.25
+"""Held-out rows: a taught round whose summed Brier score is above that of round 0 by no more is not worse. Between 0
+and 0.5 tables with two labels per class gain the more the larger it is; at 0.5 some with five begin to lose."""
+
+THE_SAME = 1.0
+"""Held-out rows: taught rounds whose summed Brier scores differ by no more are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class RoundScore:
     Parameters
     ----------
     round : 0 = no teaching
-    loss : mean log-loss in nats, each opinion with a SLIP of doubt; NaN where nothing was held out
+    loss : Brier score, 0 to 2; NaN where nothing was held out
     accuracy : share of right rows
     gain : loss of round 0 less this round's; above 0 teaching helped
     gain_error : standard error of `gain`, from the paired differences row by row
@@ -58,7 +65,7 @@ class Evidence:
 
     @property
     def gain(self) -> float:
-        """How much lower the held-out loss of the shipped round is than that of the supervised committee, in nats."""
+        """How much lower the held-out loss of the shipped round is than that of the supervised committee."""
         return self.scores[self.shipped].gain
 
     @property
@@ -68,13 +75,12 @@ class Evidence:
         if self.n_held_out == 0:
             return "No label could be held out, so nothing speaks for teaching: the supervised committee is shipped."
         if len(self.scores) == 1:
-            return f"Nothing was taught: the supervised committee is shipped (cautious log-loss {first.loss:.3f})."
+            return f"Nothing was taught: the supervised committee is shipped (Brier score {first.loss:.3f})."
         told = f"on {self.n_held_out} held-out labels"
         if self.shipped == 0:
-            lost = f"cautious log-loss {first.loss:.3f}"
-            return f"Teaching did not help {told}: the supervised committee is shipped ({lost})."
+            return f"Teaching did harm {told}: the supervised committee is shipped (Brier score {first.loss:.3f})."
         return (
-            f"Round {self.shipped} is shipped: cautious log-loss {best.loss:.3f} against {first.loss:.3f} of the "
+            f"Round {self.shipped} is shipped: Brier score {best.loss:.3f} against {first.loss:.3f} of the "
             f"supervised committee {told} (gain {best.gain:.3f} ± {best.gain_error:.3f})."
         )
 
@@ -92,9 +98,9 @@ def judge(
 
     Returns
     -------
-    evidence : the round of lowest mean loss, the earliest of equals; round 0 where nothing can be measured
+    evidence : what was measured, and the round to ship; round 0 where teaching did harm or nothing can be measured
     """
-    losses = np.array([row_losses(cautious(opinion), codes) for opinion in told])
+    losses = np.array([row_squares(opinion, codes) for opinion in told])
     used = ~np.isnan(losses).any(axis=0)
     counts = np.ones(int(used.sum())) if weight is None else weight[used]
     scores = []
@@ -109,13 +115,17 @@ def judge(
                 gain_error=float(np.std(saved, ddof=1) / np.sqrt(len(saved))) if len(saved) > 1 else float("nan"),
             )
         )
-    measured = [score.loss if np.isfinite(score.loss) else np.inf for score in scores]
-    return Evidence(int(np.argmin(measured)), tuple(scores), int(used.sum()))
+    n_rows = int(np.count_nonzero(counts))
+    return Evidence(_choice([score.loss for score in scores], max(1, n_rows)), tuple(scores), int(used.sum()))
 
 
-def cautious(opinion: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The opinion with SLIP of it spread over all classes."""
-    return (1.0 - SLIP) * opinion + SLIP / opinion.shape[1]
+def _choice(losses: Sequence[float], n_rows: int) -> int:
+    """The round to ship by its mean loss over `n_rows`."""
+    taught = range(1, len(losses))
+    # A NaN, where nothing was measured, is not below anything: then none may be shipped.
+    may = [round for round in taught if losses[round] <= losses[0] + A_TIE / n_rows]
+    best = min((losses[round] for round in may), default=np.nan)
+    return max((round for round in may if losses[round] <= best + THE_SAME / n_rows), default=0)
 
 
 def _mean(values: NDArray[np.floating], counts: NDArray[np.floating]) -> float:

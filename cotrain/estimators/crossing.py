@@ -112,21 +112,23 @@ def cross(lecture: Lecture, progress: Progress) -> Findings:
     progress("cross-validation, labels only")
     answers = each(_begin, list(zip(schools, blocks, strict=True)), lecture.n_jobs)
     findings.opinions.append(_assembled([told for _, told, _ in answers], held, lecture))
-    n_admitted = 0
     while True:
         findings.evidence = _evidence(findings, lecture)
-        reason = _excuse(lecture) or stop_reason(
-            _losses(findings), lecture.plan.rounds, lecture.plan.patience, n_admitted=n_admitted
+        findings.stop_reason = (
+            _excuse(lecture)
+            or stop_reason(_losses(findings, lecture), lecture.plan.rounds, lecture.plan.patience)
+            or ""
         )
-        if reason:
-            findings.stop_reason = reason
+        if findings.stop_reason:
             return findings
         held_so_far = len(findings.opinions) - 1
         progress(f"cross-validation, round {held_so_far + 1}")
         trusts = [trust_after(held_so_far, findings, lecture, without=fold) for fold in folds]
         jobs = [(school, rows, trust) for (school, _, _), rows, trust in zip(answers, blocks, trusts, strict=True)]
         answers = each(_advance, jobs, lecture.n_jobs)
-        n_admitted = sum(count for _, _, count in answers)
+        if not any(n_admitted for _, _, n_admitted in answers):
+            findings.stop_reason = "nothing_to_teach"  # and no round: it would be round 0 under another name
+            return findings
         _settle(findings, [school for school, _, _ in answers], [told for _, told, _ in answers], held, lecture)
 
 
@@ -214,10 +216,13 @@ def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
     return evidence
 
 
-def _losses(findings: Findings) -> list[float]:
-    """The mean over tasks of each round's loss as a share of round 0's, so that no task outweighs another."""
-    by_task = [[score.loss for score in evidence.scores] for evidence in findings.evidence.values()]
-    return np.mean([np.array(losses) / max(losses[0], 1e-12) for losses in by_task], axis=0).tolist()
+def _losses(findings: Findings, lecture: Lecture) -> list[float]:
+    """The mean over tasks of each round's loss as a share of a guess's, so that no task outweighs another."""
+    shares = [
+        np.array([score.loss for score in evidence.scores]) / (1.0 - 1.0 / lecture.n_classes[task])
+        for task, evidence in findings.evidence.items()
+    ]
+    return np.mean(shares, axis=0).tolist()
 
 
 def _excuse(lecture: Lecture) -> str | None:

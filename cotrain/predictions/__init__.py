@@ -8,7 +8,7 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
-from cotrain.predictions.scores import accuracy, log_loss, row_losses, skill
+from cotrain.predictions.scores import accuracy, log_loss, row_losses, row_squares, skill
 from cotrain.predictions.targets import Targets, class_masses, from_codes, with_class_masses
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
@@ -26,6 +26,7 @@ __all__ = [
     "most_likely",
     "pool",
     "row_losses",
+    "row_squares",
     "skill",
     "temper",
     "with_class_masses",

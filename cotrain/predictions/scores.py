@@ -34,6 +34,20 @@ def log_loss(
     return _mean(losses[used], None if weight is None else weight[used])
 
 
+def row_squares(probabilities: NDArray[np.floating], codes: NDArray[np.integer]) -> NDArray[np.floating]:
+    """[n] squared distance to the truth, sum_c (p_c - [c is right])^2, from 0 to 2; NaN on rows that do not count.
+
+    References
+    ----------
+    Brier: Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review 1950, equation 2
+    (its mean over rows is the Brier score).
+    """
+    used = counted(probabilities, codes)
+    squares = np.full(len(codes), np.nan)
+    squares[used] = ((probabilities[used] - np.eye(probabilities.shape[1])[codes[used]]) ** 2).sum(axis=1)
+    return squares
+
+
 def accuracy(
     probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
 ) -> float:

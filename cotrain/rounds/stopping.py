@@ -16,7 +16,7 @@ REASONS = {
 """Every stop reason in words."""
 
 
-def stop_reason(losses: Sequence[float], rounds: int, patience: int, *, n_admitted: int) -> str | None:
+def stop_reason(losses: Sequence[float], rounds: int, patience: int) -> str | None:
     """Why to stop after the round whose loss came last; None to go on.
 
     Parameters
@@ -24,11 +24,8 @@ def stop_reason(losses: Sequence[float], rounds: int, patience: int, *, n_admitt
     losses : [r] held-out loss after rounds 0, 1, ...; NaN where it could not be measured (then it stops nothing)
     rounds : how many rounds the plan allows
     patience : rounds without a new lowest loss that are borne
-    n_admitted : pseudo-labels admitted in the last round, over all students
     """
     held = len(losses) - 1
-    if held > 0 and n_admitted == 0:
-        return "nothing_to_teach"
     if held >= rounds:
         return "all_rounds"
     best = min(range(len(losses)), key=lambda round: (losses[round], round)) if losses[0] == losses[0] else held

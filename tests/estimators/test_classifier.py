@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 
+from cotrain.ensemble.guard import A_TIE
 from cotrain.errors import SettingError, TableError
 from cotrain.estimators import CoTrainingClassifier, as_members, default_members
 from cotrain.estimators.holding_out import folds_of
@@ -298,9 +299,11 @@ def test_the_default_committee_learns_a_real_table() -> None:
     assert model.score(X[given < 0], codes[given < 0]) > 0.9
 
 
-def test_what_is_shipped_was_never_found_worse_than_supervised_training(light: Any, X: Any, y: Any) -> None:
+def test_what_is_shipped_was_never_found_worse_than_supervised_training_by_a_quarter_of_a_row(
+    light: Any, X: Any, y: Any
+) -> None:
     for seed in range(4):
         evidence = light(random_state=seed).fit(X, y).evidence_["y"]
         losses = [score.loss for score in evidence.scores]
-        assert losses[evidence.shipped] <= losses[0]
+        assert losses[evidence.shipped] <= losses[0] + A_TIE / evidence.n_held_out
         assert evidence.gain == pytest.approx(losses[0] - losses[evidence.shipped])

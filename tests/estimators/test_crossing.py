@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_wine
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -174,6 +175,15 @@ def test_why_there_is_nothing_to_exchange_is_told() -> None:
         assert len(findings.opinions) == 1
         assert findings.evidence["y"].shipped == 0
     assert len(cross(one, quiet).opinions) > 1
+
+
+def test_a_round_in_which_nobody_was_taught_is_no_round() -> None:
+    # Nobody knows anything, so no teacher prefers a class: there is nothing to teach.
+    members = [Member(name, ClassicalLearner(DummyClassifier()), ("first",)) for name in ("one", "other")]
+    findings = cross(lecture(members=members), quiet)
+    assert findings.stop_reason == "nothing_to_teach"
+    assert len(findings.opinions) == 1
+    assert findings.evidence["y"].shipped == 0
 
 
 def test_a_task_that_one_member_cannot_learn_is_left_to_the_others() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from cotrain.errors import LearnerError
@@ -12,6 +13,7 @@ from cotrain.predictions import (
     from_codes,
     log_loss,
     row_losses,
+    row_squares,
     skill,
     with_class_masses,
 )
@@ -50,6 +52,17 @@ def test_the_loss_is_scikit_learns() -> None:
     weight = np.array([1.0, 2.0, 0.5, 3.0])
     assert log_loss(TOLD, CODES) == pytest.approx(sklearn_log_loss(CODES, TOLD))
     assert log_loss(TOLD, CODES, weight) == pytest.approx(sklearn_log_loss(CODES, TOLD, sample_weight=weight))
+
+
+def test_the_brier_score_is_the_squared_distance_to_the_truth() -> None:
+    assert row_squares(TOLD, CODES)[0] == pytest.approx(0.3**2 + 0.2**2 + 0.1**2)
+    assert row_squares(np.eye(3)[[0, 1]], np.array([0, 2])).tolist() == [0.0, 2.0]
+    two = np.array([[0.7, 0.3], [0.4, 0.6], [0.9, 0.1]])
+    truth = np.array([0, 0, 1])
+    # scikit-learn's binary score counts the one class of two.
+    assert row_squares(two, truth).mean() == pytest.approx(2 * brier_score_loss(truth, two[:, 1]))
+    silent = row_squares(np.vstack([TOLD, [[np.nan] * 3]]), np.append(CODES[:3], [-1, 0]))
+    assert np.isnan(silent).tolist() == [False] * 3 + [True] * 2
 
 
 def test_accuracy_is_the_weighted_share_of_right_rows() -> None:
