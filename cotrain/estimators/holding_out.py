@@ -35,12 +35,28 @@ def folds_of(
     folds = np.full(len(strata), -1, dtype=np.int64)
     for number, (_, held) in enumerate(label_folds(strata, n_folds, generator, numbers)):
         folds[held] = number
+    for task in codes.values():
+        _leave_one_to_learn_from(task, folds, numbers)
     kept_out = np.full(len(strata), -1, dtype=np.int64)
     if numbers is not None:
         fold_of_group = np.full(numbers.max() + 1, -1, dtype=np.int64)
         fold_of_group[numbers[folds >= 0]] = folds[folds >= 0]
         kept_out = np.where(folds < 0, fold_of_group[numbers], -1)
     return folds, kept_out
+
+
+def _leave_one_to_learn_from(
+    codes: NDArray[np.integer], folds: NDArray[np.int64], groups: NDArray[np.intp] | None
+) -> None:
+    """Take a row (with its group) out of `folds` where all labels of a class would be held out at once.
+
+    Rows are dealt by one label each, so a class of another task may end up in one fold whole; it could not be learnt
+    there, and its rows would be told wrong however good the members are.
+    """
+    for code in np.unique(codes[codes >= 0]):
+        rows = np.flatnonzero(codes == code)
+        if folds[rows[0]] >= 0 and (folds[rows] == folds[rows[0]]).all():
+            folds[rows[:1] if groups is None else groups == groups[rows[0]]] = -1
 
 
 def _strata(codes: Mapping[str, NDArray[np.integer]]) -> NDArray[np.int64]:

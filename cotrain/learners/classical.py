@@ -120,13 +120,16 @@ def repeat_by_class(target: Targets) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 
 def draw_by_weight(weight: NDArray[np.floating], generator: np.random.Generator) -> NDArray[np.intp]:
-    """Positions drawn in proportion to `weight`, as many as there are weights, by systematic resampling.
+    """Positions drawn in proportion to `weight` by systematic resampling (Kitagawa, JCGS 1996).
 
-    Position i occurs either floor or ceil of n * weight_i / sum(weight) times, so equal weights
-    give every position exactly once and the draw has the least noise (Kitagawa, JCGS 1996).
+    With m points drawn, position i occurs either floor or ceil of m * weight_i / sum(weight) times. There are so many
+    points that the lightest position occurs too, if twice as many as weights are enough for that (1, 1 and 2 give
+    every position, the last one twice); otherwise as many as weights. Equal weights give every position once.
     """
-    steps = np.cumsum(weight) / weight.sum() * len(weight)
-    points = np.arange(len(weight)) + generator.random()
+    for_the_lightest = weight.sum() / weight[weight > 0].min()
+    n_points = int(np.ceil(for_the_lightest - 1e-9)) if for_the_lightest <= 2 * len(weight) else len(weight)
+    steps = np.cumsum(weight) / weight.sum() * n_points
+    points = np.arange(n_points) + generator.random()
     return np.minimum(np.searchsorted(steps, points, side="right"), len(weight) - 1)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cotrain.errors import SettingError, TableError
-from cotrain.table.splits import Positions, draw_order, group_counts, labelled_classes
+from cotrain.table.splits import Positions, draw_order, group_counts
 
 NEVER_HELD = -1
 _NOWHERE, _SAFE = -1, -2
@@ -67,7 +67,9 @@ def _deal_rows(codes: NDArray[np.integer], n_folds: int, order: Positions) -> ND
     training. A class that loses a label where another loses none must not look rarer than it is (models would vote
     against just the rows that were held out): whoever trains gives its other rows the weight of the lost one.
     """
-    members = [order[codes[order] == code] for code in labelled_classes(codes)]
+    # Classes in the order in which the draw meets them, so that their names have no say in the folds.
+    met, first = np.unique(codes[order], return_index=True)
+    members = [order[codes[order] == code] for code in met[np.argsort(first)] if code >= 0]
     dealt = np.concatenate([rows for rows in members if len(rows) > 1] or [np.empty(0, dtype=np.int64)])
     fold_of = np.full(len(codes), NEVER_HELD, dtype=np.int64)
     # At least two rows a fold: a fold of one row asks its own class alone, and that class has just become weaker.

@@ -98,6 +98,19 @@ def test_names_in_the_other_order_swap_the_columns(light: Any, X: Any, y: Any) -
     np.testing.assert_array_equal(back.predict(X), np.array(["b", "a"])[there.predict(X)])
 
 
+@pytest.mark.parametrize("names", [["c", "a", "b"], ["b", "c", "a"], ["c", "b", "a"]])
+def test_names_in_any_order_give_the_same_folds(light: Any, X: Any, y: Any, names: list[str]) -> None:
+    # Seven labels a class in five folds: where a class begins to be dealt matters.
+    seven = y.copy()
+    for code in range(3):
+        seven[np.flatnonzero(y == code)[7:]] = -1
+    there = light(n_folds=5).fit(X, seven).predict_proba(X)
+    back = light(n_folds=5).fit(X, np.array([*names, "-1"])[seven])
+    columns = [back.classes_.tolist().index(name) for name in names]
+    # The same labels are held out; what is left is the solver's tolerance.
+    np.testing.assert_allclose(back.predict_proba(X)[:, columns], there, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("hide", "words"),
     [

@@ -71,6 +71,16 @@ def test_a_draw_takes_each_row_as_often_as_its_weight_says_up_to_one() -> None:
         assert (times <= np.ceil(expected)).all()
 
 
+def test_no_row_is_lost_where_weights_differ_little() -> None:
+    # What a fold's school looks like: two labels of a class, or one that weighs for both.
+    weight = np.array([1.0, 1.0, 2.0, 1.0, 1.0, 2.0])
+    for seed in range(20):
+        times = np.bincount(draw_by_weight(weight, np.random.default_rng(seed)), minlength=6)
+        assert times.tolist() == [1, 1, 2, 1, 1, 2]
+        seven = np.repeat([7 / 5, 7 / 6], [5, 6])
+        assert set(draw_by_weight(seven, np.random.default_rng(seed))) == set(range(11))
+
+
 def test_a_class_never_vanishes_by_the_luck_of_the_draw() -> None:
     X, codes = two_heaps()
     weight = np.where(codes == 0, 1.0, 1e-6)
