@@ -88,7 +88,8 @@ def gather(settings: JobSettings) -> Materials:
     )
     roles.check(table)
     ids = row_ids(table, roles.key)
-    labels = {name: _encoded(table, name, target) for name, target in settings.targets.items()}
+    weight = None if roles.weight is None else weights(table, roles.weight)
+    labels = {name: _encoded(table, name, target, weight) for name, target in settings.targets.items()}
     group = groups(table, roles.group)
     training, evaluation = _split(settings, table, labels, group, ids)
     EvaluationLock(ids[evaluation]).check(ids[training], doing="training")
@@ -100,18 +101,22 @@ def gather(settings: JobSettings) -> Materials:
         roles=roles,
         row_ids=ids,
         labels=labels,
-        weight=None if roles.weight is None else weights(table, roles.weight),
+        weight=weight,
         groups=group,
         training=training,
         evaluation=evaluation,
     )
 
 
-def _encoded(table: pa.Table, name: str, target: TargetSettings) -> tuple[Task, NDArray[np.int64]]:
-    """The labels of one target; -1, as a number or as text, is no label, as the classifier has it."""
+def _encoded(
+    table: pa.Table, name: str, target: TargetSettings, weight: NDArray[np.float64] | None
+) -> tuple[Task, NDArray[np.int64]]:
+    """The labels of one target; -1, as a number or as text, or a weight of 0 is no label, as the classifier has it."""
     # Sorted, as the classifier sorts them: its codes and these are then the same.
     classes = None if target.classes is None else sorted(target.classes)
     task, codes = encode_target(_without_minus_one(table[target.column]), name, classes)
+    if weight is not None:
+        codes = np.where(weight > 0, codes, NOT_LABELLED)
     check_labels(codes, task)
     return task, codes
 

@@ -24,6 +24,9 @@ SHARPNESS_PRICE = 0.4
 that were heard on ten labels; at 1 tables suffer on which some members really are better. Between 0.2 and 0.5 little
 changes."""
 
+FAINTEST_VOICE = 1e-12
+"""Share of the strongest member's weight that everyone who knows anything keeps."""
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -84,7 +87,8 @@ def earned_trust(
     temperatures = np.array([fit_temperature(opinion, codes, weight) for opinion in opinions])
     calibrated = [temper(opinion, t) for opinion, t in zip(opinions, temperatures, strict=True)]
     skills = np.array([skill(opinion, codes, weight) for opinion in calibrated])
-    n_rows = int((codes >= 0).sum())
+    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0)
+    n_rows = int(np.count_nonzero(is_heard & (codes >= 0)))
     if not taught:
         return Trust(temperatures, _weights(skills, np.sqrt(n_rows)))
     costs = [
@@ -100,7 +104,8 @@ def _weights(skills: NDArray[np.floating], sharpness: float) -> NDArray[np.float
     knows = skills > 0
     if not knows.any():
         return np.full(len(skills), 1.0 / len(skills))
-    likelihood = np.where(knows, np.exp(sharpness * (skills - skills.max())), 0.0)
+    # Floored: 0 is kept for those who know nothing. Where all others abstain, a weak member is better than nobody.
+    likelihood = np.where(knows, np.maximum(np.exp(sharpness * (skills - skills.max())), FAINTEST_VOICE), 0.0)
     return likelihood / likelihood.sum()
 
 

@@ -66,6 +66,33 @@ def test_unlabelled_rows_and_abstentions_earn_nothing() -> None:
     assert earned_trust(silent, codes).temperatures[2] == 1.0
 
 
+def test_only_rows_on_which_anybody_was_heard_count() -> None:
+    told, codes = members()
+    never_held_out = [np.vstack([one, np.full((500, 3), np.nan)]) for one in told]
+    for taught in (False, True):
+        heard = earned_trust(told, codes, taught=taught).weights
+        longer = earned_trust(never_held_out, np.append(codes, np.zeros(500, dtype=int)), taught=taught).weights
+        np.testing.assert_array_equal(longer, heard)
+
+
+def test_members_that_taught_one_another_are_equals_unless_the_labels_insist() -> None:
+    told, codes = members(20)
+    alike = earned_trust(told[:2], codes, taught=True).weights
+    np.testing.assert_allclose(alike, 0.5)
+    assert earned_trust(told[:2], codes).weights[0] > 0.6, "on labels alone the better one weighs more"
+    # Three that make the same mistakes outvote the one that knows better, and a thousand labels say so.
+    told, codes = members(1000)
+    assert earned_trust([told[0], *[told[1]] * 3], codes, taught=True).weights[0] > 0.4
+
+
+def test_whoever_knows_anything_keeps_a_voice() -> None:
+    codes = np.tile(np.arange(10), 12_000)
+    guessed = np.where(np.random.default_rng(0).random(len(codes)) < 0.3, codes, np.roll(codes, 5))
+    strong, weak = 0.99 * np.eye(10)[codes] + 0.001, 0.1 * np.eye(10)[guessed] + 0.09
+    weights = earned_trust([strong, weak], codes).weights
+    assert 0.0 < weights[1] < 1e-9
+
+
 def test_the_pool_speaks_where_anybody_trusted_speaks() -> None:
     told, _ = members(4)
     told[0][0] = np.nan
