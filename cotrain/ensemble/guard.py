@@ -5,9 +5,10 @@ with certainty, perhaps a label that is itself wrong, costs at most 2: by log-lo
 there are twenty.
 
 With few labels most rounds tell all held-out rows right and differ by thousandths, which is luck. So differences are
-counted in rows: scores are summed, not averaged. A taught round may be shipped unless it was found worse than round 0,
-by more than A_TIE; of these, the last that is as good as the best, to THE_SAME: every round lets the unlabelled rows
-speak once more. With many labels that comes down to the lowest score.
+judged by summed scores, not by means. Where no taught round was found better than round 0, one that is worse by no
+more than A_TIE may be shipped; else those that were not found worse may. Of them the last is shipped that is as good as
+the best, to THE_SAME: every round lets the unlabelled rows speak once more. With many labels that comes down to the
+lowest score.
 
 Shapes: n = labelled rows that were held out, r = rounds.
 """
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from cotrain.predictions import accuracy, row_squares
 
 A_TIE = 0.25
-"""Held-out rows: a taught round whose summed Brier score is above that of round 0 by no more is not worse. Between 0
-and 0.5 tables with two labels per class gain the more the larger it is; at 0.5 some with five begin to lose."""
+"""Summed over the held-out rows (a row counts up to 2): Brier scores of a taught round and of round 0 that differ by no
+more are no evidence. Between 0 and 0.5 tables with two labels per class gain the more the larger it is; at 0.5 some
+with five begin to lose."""
 
 THE_SAME = 1.0
-"""Held-out rows: taught rounds whose summed Brier scores differ by no more are not told apart."""
+"""Taught rounds whose summed Brier scores differ by no more are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,10 @@ class Evidence:
         told = f"on {self.n_held_out} held-out labels"
         if self.shipped == 0:
             return f"Teaching did harm {told}: the supervised committee is shipped (Brier score {first.loss:.3f})."
+        found = f"gain {best.gain:.3f} ± {best.gain_error:.3f}" if best.gain > 0 else "too few to tell them apart"
         return (
             f"Round {self.shipped} is shipped: Brier score {best.loss:.3f} against {first.loss:.3f} of the "
-            f"supervised committee {told} (gain {best.gain:.3f} ± {best.gain_error:.3f})."
+            f"supervised committee {told} ({found})."
         )
 
 
@@ -121,11 +124,11 @@ def judge(
 
 def _choice(losses: Sequence[float], n_rows: int) -> int:
     """The round to ship by its mean loss over `n_rows`."""
-    taught = range(1, len(losses))
-    # A NaN, where nothing was measured, is not below anything: then none may be shipped.
-    may = [round for round in taught if losses[round] <= losses[0] + A_TIE / n_rows]
-    best = min((losses[round] for round in may), default=np.nan)
-    return max((round for round in may if losses[round] <= best + THE_SAME / n_rows), default=0)
+    tie = A_TIE / n_rows
+    best = min(losses[1:], default=np.nan)
+    bound = min(losses[0] if best < losses[0] - tie else losses[0] + tie, best + THE_SAME / n_rows)
+    # A NaN, where nothing was measured, is not below anything: then no taught round is shipped.
+    return max((round for round in range(1, len(losses)) if losses[round] <= bound), default=0)
 
 
 def _mean(values: NDArray[np.floating], counts: NDArray[np.floating]) -> float:

@@ -99,6 +99,10 @@ class Findings:
         """m arrays [n, C] after one round."""
         return [opinion[task] for opinion in self.opinions[round]]
 
+    def is_taught(self, round: int) -> bool:
+        """Whether any member of the main run has kept a lesson by the end of `round`."""
+        return any(any(kept) for kept in self.accepted[:round])
+
 
 def cross(lecture: Lecture, progress: Progress) -> Findings:
     """Teach every fold's school round by round until there is a reason to stop."""
@@ -129,7 +133,9 @@ def cross(lecture: Lecture, progress: Progress) -> Findings:
         if not any(n_admitted for _, _, n_admitted in answers):
             findings.stop_reason = "nothing_to_teach"  # and no round: it would be round 0 under another name
             return findings
-        _settle(findings, [school for school, _, _ in answers], [told for _, told, _ in answers], held, lecture)
+        if not _settle(findings, [school for school, _, _ in answers], [told for _, told, _ in answers], held, lecture):
+            findings.stop_reason = "nothing_kept"
+            return findings
 
 
 def _settle(
@@ -138,24 +144,31 @@ def _settle(
     told: Sequence[list[Opinions]],
     held: Sequence[NDArray[np.intp]],
     lecture: Lecture,
-) -> None:
+) -> bool:
     """Let every student keep what it learnt or take it back, and write down what the members now think.
 
-    A fold's students are judged on the rows that the other folds held out, never on the fold's own.
+    A fold's students are judged on the rows that the other folds held out, never on the fold's own. A round in which no
+    student keeps anything leaves no trace; False is then returned.
     """
     before, after = findings.opinions[-1], _assembled(told, held, lecture)
     settled = [{task: opinion.copy() for task, opinion in member.items()} for member in before]
+    n_kept = 0
     for school, rows in zip(schools, held, strict=True):
         elsewhere = np.ones(lecture.blocks.n_rows, dtype=bool)
         elsewhere[rows] = False
         accepted = [_is_no_worse(*pair, lecture, elsewhere) for pair in zip(before, after, strict=True)]
         school.settle(accepted)
+        n_kept += sum(accepted)
         for member in np.flatnonzero(accepted):
             for task, opinion in settled[member].items():
                 opinion[rows] = after[member][task][rows]
     everywhere = np.ones(lecture.blocks.n_rows, dtype=bool)
-    findings.accepted.append([_is_no_worse(*pair, lecture, everywhere) for pair in zip(before, after, strict=True)])
+    kept = [_is_no_worse(*pair, lecture, everywhere) for pair in zip(before, after, strict=True)]
+    if not n_kept and not any(kept):
+        return False
+    findings.accepted.append(kept)
     findings.opinions.append(settled)
+    return True
 
 
 def _is_no_worse(before: Opinions, after: Opinions, lecture: Lecture, rows: NDArray[np.bool_]) -> bool:
@@ -174,7 +187,9 @@ def trust_after(round: int, findings: Findings, lecture: Lecture, without: int |
     trust = {}
     for task, codes in lecture.codes.items():
         seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
-        trust[task] = earned_trust(findings.of_task(round, task), seen, lecture.weight, taught=round > 0)
+        trust[task] = earned_trust(
+            findings.of_task(round, task), seen, lecture.weight, taught=findings.is_taught(round)
+        )
     return trust
 
 
@@ -209,7 +224,13 @@ def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
     evidence = {}
     for task, codes in lecture.codes.items():
         told = [
-            held_out_voice(findings.of_task(round, task), codes, lecture.folds, lecture.weight, taught=round > 0)
+            held_out_voice(
+                findings.of_task(round, task),
+                codes,
+                lecture.folds,
+                lecture.weight,
+                taught=findings.is_taught(round),
+            )
             for round in range(len(findings.opinions))
         ]
         evidence[task] = judge(told, codes, lecture.weight)
@@ -217,12 +238,16 @@ def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
 
 
 def _losses(findings: Findings, lecture: Lecture) -> list[float]:
-    """The mean over tasks of each round's loss as a share of a guess's, so that no task outweighs another."""
+    """The mean over tasks of each round's loss as a share of a guess's, so that no task outweighs another.
+
+    Tasks of which nothing could be held out do not count; NaN where there is no other.
+    """
     shares = [
         np.array([score.loss for score in evidence.scores]) / (1.0 - 1.0 / lecture.n_classes[task])
         for task, evidence in findings.evidence.items()
+        if evidence.n_held_out
     ]
-    return np.mean(shares, axis=0).tolist()
+    return np.mean(shares, axis=0).tolist() if shares else [np.nan] * len(findings.opinions)
 
 
 def _excuse(lecture: Lecture) -> str | None:

@@ -9,6 +9,7 @@ REASONS = {
     "all_rounds": "every round that was asked for has been held",
     "no_gain": "the held-out loss has not fallen for as many rounds as patience allows",
     "nothing_to_teach": "no unlabelled row was admitted for any student",
+    "nothing_kept": "every student did better on held-out labels without its lesson",
     "no_unlabelled": "every training row carries all its labels",
     "one_member": "a single member has no peer to be taught by",
     "rounds_is_0": "no round of teaching was asked for",

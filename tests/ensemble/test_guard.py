@@ -50,9 +50,18 @@ def test_teaching_that_does_harm_is_not_shipped() -> None:
 
 
 def test_a_round_worse_than_no_teaching_is_not_shipped_beside_a_better_one() -> None:
-    # Round 2 is within one row of round 1, but it was found worse than round 0.
-    first, better, later = (right_for(brier) for brier in (0.1, 0.05, 0.1 + 1.01 * A_TIE / 4))
-    assert judge([says(first), says(better), says(later)], CODES).shipped == 1
+    # Round 2 is within one row of round 1, but it was found worse than round 0, if only by a hair.
+    better = 0.1 - 1.01 * A_TIE / 4
+    told = [says(right_for(brier)) for brier in (0.1, better, 0.101)]
+    assert judge(told, CODES).shipped == 1
+    told[2] = says(right_for(0.099))
+    assert judge(told, CODES).shipped == 2
+
+
+def test_a_tie_is_called_a_tie() -> None:
+    verdict = judge([says(0.8), says(0.799)], CODES).verdict
+    assert "Round 1 is shipped" in verdict
+    assert "too few to tell them apart" in verdict
 
 
 def test_where_nothing_is_measured_the_supervised_committee_is_shipped() -> None:

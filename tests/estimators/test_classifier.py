@@ -19,6 +19,12 @@ from cotrain.estimators import CoTrainingClassifier, as_members, default_members
 from cotrain.estimators.holding_out import folds_of
 from cotrain.learners import ClassicalLearner, GraphLearner
 
+SEEDED = [
+    ("trees", ExtraTreesClassifier(5), "sepals"),
+    ("graph", GraphLearner(), "petals"),
+    ("both", LogisticRegression(C=0.3), None),
+]
+
 
 def test_it_learns_from_few_labels(light: Any, X: Any, y: Any, species: Any) -> None:
     model = light().fit(X, y)
@@ -43,26 +49,26 @@ def test_teaching_pays_where_views_are_independent_and_labels_few() -> None:
         model = CoTrainingClassifier(members, views=views, random_state=0).fit(np.hstack(halves), given)
         staged = [(told.argmax(axis=1) == codes)[16:].mean() for told in model.staged_predict_proba(np.hstack(halves))]
         gains.append(staged[-1] - staged[0])
-    # Where the committee makes no held-out error, nothing speaks for teaching, and nothing is lost.
+    # Where held-out labels cannot tell the rounds apart, teaching is given the benefit of the doubt; it lost nothing.
     assert min(gains) >= 0
     assert np.mean(gains) > 0.02
 
 
 def test_one_seed_gives_the_same_bits_and_the_ledger_too(light: Any, X: Any, y: Any) -> None:
-    members = [("trees", ExtraTreesClassifier(5), "sepals"), ("graph", GraphLearner(), "petals")]
-    one, other = (light(members=members, random_state=3).fit(X, y) for _ in range(2))
+    one, other = (light(members=SEEDED, random_state=0).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
     assert one.ledger_.equals(other.ledger_)
-    third = light(members=members, random_state=4).fit(X, y)
+    assert one.ledger_.num_rows > 0, "a run that taught"
+    third = light(members=SEEDED, random_state=4).fit(X, y)
     assert not np.array_equal(third.predict_proba(X), one.predict_proba(X))
 
 
 @pytest.mark.slow
 def test_processes_change_nothing(light: Any, X: Any, y: Any) -> None:
-    members = [("trees", ExtraTreesClassifier(5), "sepals"), ("graph", GraphLearner(), "petals")]
-    one, two = (light(members=members, n_jobs=n_jobs).fit(X, y) for n_jobs in (1, 2))
+    one, two = (light(members=SEEDED, n_jobs=n_jobs).fit(X, y) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
     assert one.ledger_.equals(two.ledger_)
+    assert one.ledger_.num_rows > 0, "a run that taught"
 
 
 def test_the_first_stage_is_plain_supervised_training_to_the_bit(light: Any, X: Any, y: Any) -> None:
@@ -164,7 +170,7 @@ def test_full_agreement_admits_only_unanimous_rows(light: Any, X: Any, y: Any) -
     strict, free = (light(least_agreement=least, rounds=1).fit(X, y).ledger_.to_pandas() for least in (1.0, 0.0))
     admitted = strict[strict["status"] == "admitted"]
     assert (admitted["agreement"] == 1.0).all()
-    assert len(free) == 0 or len(admitted) < len(free[free["status"] == "admitted"])
+    assert len(admitted) < len(free[free["status"] == "admitted"])
 
 
 def test_a_label_of_weight_0_is_as_good_as_none(light: Any, X: Any, y: Any) -> None:
@@ -182,6 +188,20 @@ def test_a_label_of_weight_0_is_as_good_as_none(light: Any, X: Any, y: Any) -> N
 def test_a_heavier_class_is_said_more_often(light: Any, X: Any, y: Any) -> None:
     plain = light().fit(X, y).predict_proba(X)[:, 2].mean()
     assert light().fit(X, y, sample_weight=np.where(y == 2, 20.0, 1.0)).predict_proba(X)[:, 2].mean() > plain
+
+
+def test_no_fold_takes_all_labels_of_a_class_of_any_task(y: Any) -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        labelled = np.flatnonzero(y >= 0)
+        other = np.full(150, -1)
+        other[labelled] = 0
+        other[rng.choice(labelled, 2, replace=False)] = 1  # two labels, dealt by the other task's classes
+        for groups in (None, np.arange(150) % 70):
+            folds, _ = folds_of({"fine": y, "other": other}, 5, rng, groups)
+            for codes in (y, other):
+                for code in np.unique(codes[codes >= 0]):
+                    assert len(set(folds[codes == code])) > 1 or (folds[codes == code] < 0).all()
 
 
 def test_rows_of_one_group_are_never_on_both_sides(light: Any, X: Any, y: Any) -> None:

@@ -186,6 +186,43 @@ def test_a_round_in_which_nobody_was_taught_is_no_round() -> None:
     assert findings.evidence["y"].shipped == 0
 
 
+class SpoiltByTeaching(GaussianNB):
+    """Knows what it knows from 48 labels at most; whoever teaches it more makes it say the next class."""
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        told = super().predict_proba(X)
+        return np.roll(told, 1, axis=1) if self.class_count_.sum() > 48.5 else told
+
+
+def test_a_member_that_did_better_without_its_lesson_takes_it_back() -> None:
+    one = lecture(members=[*MEMBERS[:2], Member("spoilt", ClassicalLearner(SpoiltByTeaching()), ("second",))])
+    findings = cross(one, quiet)
+    assert len(findings.accepted) == 2
+    assert any(kept[:2] != [False, False] for kept in findings.accepted)
+    for kept, before, after in zip(findings.accepted, findings.opinions, findings.opinions[1:], strict=False):
+        assert not kept[2]
+        np.testing.assert_array_equal(after[2]["y"], before[2]["y"])  # and says what it said, in every fold
+
+
+def test_a_round_in_which_every_lesson_was_taken_back_is_no_round() -> None:
+    members = [Member(name, ClassicalLearner(SpoiltByTeaching()), (name,)) for name in ("first", "second")]
+    findings = cross(lecture(members=members), quiet)
+    assert findings.stop_reason == "nothing_kept"
+    assert len(findings.opinions) == 1
+    assert findings.evidence["y"].shipped == 0
+
+
+def test_a_task_of_which_nothing_can_be_held_out_does_not_keep_the_others_going() -> None:
+    one = lecture()
+    plan = TeachingPlan(rounds=6, patience=1)
+    alone = cross(lecture(plan=plan), quiet)
+    unheard = np.where((one.folds < 0) & (np.arange(178) % 3 == 0), load_wine(return_X_y=True)[1], -1)
+    both = cross(lecture(plan=plan, codes={**one.codes, "z": unheard}, n_classes={"y": 3, "z": 3}), quiet)
+    assert both.evidence["z"].n_held_out == 0
+    assert alone.stop_reason == both.stop_reason == "no_gain"
+    assert len(both.opinions) < 7
+
+
 def test_a_task_that_one_member_cannot_learn_is_left_to_the_others() -> None:
     one = lecture()
     present = {"first": one.codes["y"] < 0, "second": np.ones(178, dtype=bool)}  # no labelled row has the first view

@@ -30,7 +30,15 @@ def test_why_teaching_ends(losses: list[float], rounds: int, patience: int, expe
 
 
 def test_every_reason_has_its_words() -> None:
-    assert {"all_rounds", "no_gain", "nothing_to_teach", "no_unlabelled", "one_member", "rounds_is_0"} <= set(REASONS)
+    assert {
+        "all_rounds",
+        "no_gain",
+        "nothing_to_teach",
+        "nothing_kept",
+        "no_unlabelled",
+        "one_member",
+        "rounds_is_0",
+    } == set(REASONS)
     assert all(len(words) > 20 for words in REASONS.values())
 
 
