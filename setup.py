@@ -1,4 +1,4 @@
-"""Builds cotrain's compiled core where a torch and a C++ compiler are found; without them cotrain is pure Python.
+"""Builds cotrain's compiled core where torch, pybind11 and a C++ compiler are found; else cotrain is pure Python.
 
 COTRAIN_NO_EXT=1 skips the core, COTRAIN_REQUIRE_EXT=1 fails without it, MAX_JOBS bounds the compilers at work,
 CXX names the compiler. Everything else about the package stands in pyproject.toml.
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # build backends do not put it t
 
 from build_tools.commands import Finisher, core_commands, pure_commands
 from build_tools.detect import TORCH_TARGET, BuildSettingError, compile_flags, decide, read_settings
-from build_tools.machine import compiler_fault, find_torch
+from build_tools.machine import compiler_fault, find_torch, pybind11_fault
 
 
 def core_library(flags: list[str]) -> Extension:
@@ -50,7 +50,8 @@ try:
 except BuildSettingError as error:
     raise SystemExit(f"cotrain: {error}") from None
 torch_version, torch_fault = ("", "") if settings.skips else find_torch()
-decision = decide(settings, torch_fault, torch_version, "" if settings.skips else compiler_fault(os.environ))
+compiler = "" if settings.skips else compiler_fault(os.environ)
+decision = decide(settings, torch_fault, torch_version, compiler, pybind11_fault())
 flags = compile_flags(sys.platform)
 finisher = Finisher(settings, torch_version, flags)
 if decision.builds:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from setuptools.command.build_py import build_py
-from setuptools.errors import BaseError
+from setuptools.errors import BaseError, CompileError, LinkError
 
 from build_tools.detect import BuildSettings, Decision, not_built_message
 
@@ -75,8 +75,9 @@ def core_commands(finisher: Finisher) -> dict[str, type]:
             folder = OPS if is_in_place else Path(self.build_lib) / OPS
             try:
                 super().run()
-            # What setuptools, ninja (through torch) and the compiler raise; the compiler's own words stand above.
-            except (BaseError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+            # What setuptools, its compilers (no BaseErrors), ninja (through torch) and a process raise; the compiler's
+            # own words stand above.
+            except (BaseError, CompileError, LinkError, RuntimeError, OSError, subprocess.SubprocessError) as error:
                 advice = ("See the compiler's message above (pip install -v .).",)
                 self.extensions = []
                 finisher.give_up(folder, Decision(False, f"the compilation failed ({error}).", advice))

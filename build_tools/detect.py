@@ -59,7 +59,9 @@ def read_settings(environ: Mapping[str, str]) -> BuildSettings:
     return settings
 
 
-def decide(settings: BuildSettings, torch_fault: str, torch_version: str, compiler_fault: str) -> Decision:
+def decide(
+    settings: BuildSettings, torch_fault: str, torch_version: str, compiler_fault: str, pybind11_fault: str
+) -> Decision:
     """Whether the core can and shall be built.
 
     Parameters
@@ -68,6 +70,7 @@ def decide(settings: BuildSettings, torch_fault: str, torch_version: str, compil
     torch_fault : why torch cannot be imported; "" = it can
     torch_version : of the torch that is installed, as `torch.__version__`
     compiler_fault : why the C++ compiler cannot be used; "" = it can
+    pybind11_fault : why pybind11 cannot be imported; "" = it can
     """
     if settings.skips:
         return Decision(False, "COTRAIN_NO_EXT=1 asks for pure Python.", ("Unset COTRAIN_NO_EXT to build it.",))
@@ -89,6 +92,12 @@ def decide(settings: BuildSettings, torch_fault: str, torch_version: str, compil
             False,
             f"no working C++ compiler ({compiler_fault}).",
             ("Install one (Debian and Ubuntu: apt install g++), or name one: CXX=/path/to/g++ pip install .",),
+        )
+    if pybind11_fault:
+        return Decision(
+            False,
+            f"no pybind11 to build with ({pybind11_fault}).",
+            ("pip install pybind11, then install cotrain again.",),
         )
     return Decision(True)
 

@@ -1,8 +1,9 @@
-"""What does this machine have: a torch that can be imported, a C++ compiler that works?
+"""What does this machine have: a torch and a pybind11 that can be imported, a C++ compiler that works?
 
 A fault comes back as a sentence, never as an exception: a missing tool means a pure-Python installation.
 """
 
+import importlib
 import shlex
 import subprocess
 import sys
@@ -46,3 +47,12 @@ def compiler_fault(environ: Mapping[str, str]) -> str:
             return f"{shlex.join(command)}: {error}"
     said = done.stderr.strip().splitlines()
     return "" if done.returncode == 0 else f"{shlex.join(command)} fails" + (f": {said[0]}" if said else "")
+
+
+def pybind11_fault() -> str:
+    """Why pybind11, whose headers `_build` includes, cannot be imported; "" where it can."""
+    try:
+        importlib.import_module("pybind11")
+    except ImportError as error:
+        return str(error)
+    return ""

@@ -18,7 +18,7 @@ from build_tools.detect import (
     read_settings,
     version_of,
 )
-from build_tools.machine import compiler_fault
+from build_tools.machine import compiler_fault, pybind11_fault
 
 
 def test_nothing_set_means_build_if_possible():
@@ -44,23 +44,26 @@ def test_jobs_are_a_positive_number(jobs):
         read_settings({"MAX_JOBS": jobs})
 
 
-def test_torch_and_a_compiler_are_all_it_takes():
-    decision = decide(BuildSettings(), "", "2.11.0", "")
+def test_torch_a_compiler_and_pybind11_are_all_it_takes():
+    decision = decide(BuildSettings(), "", "2.11.0", "", "")
     assert decision.builds
     assert not decision.reason
 
 
 @pytest.mark.parametrize(
-    ("settings", "torch_fault", "torch_version", "compiler", "reason", "way_out"),
+    ("settings", "torch_fault", "torch_version", "compiler", "pybind11", "reason", "way_out"),
     [
-        (BuildSettings(skips=True), "", "2.13.0", "", "COTRAIN_NO_EXT=1", "Unset COTRAIN_NO_EXT"),
-        (BuildSettings(), "No module named 'torch'", "", "", "No module named 'torch'", "Install torch first"),
-        (BuildSettings(), "", "2.10.1+cpu", "", "2.11 or later, found 2.10.1+cpu", "torch>=2.11"),
-        (BuildSettings(), "", "2.13.0", "c++: not found", "c++: not found", "apt install g++"),
+        (BuildSettings(skips=True), "", "", "", "", "COTRAIN_NO_EXT=1", "Unset COTRAIN_NO_EXT"),
+        (BuildSettings(), "No module named 'torch'", "", "", "", "No module named 'torch'", "Install torch first"),
+        (BuildSettings(), "", "2.10.1+cpu", "", "", "2.11 or later, found 2.10.1+cpu", "torch>=2.11"),
+        (BuildSettings(), "", "2.13.0", "c++: not found", "", "c++: not found", "apt install g++"),
+        (BuildSettings(), "", "2.13.0", "", "No module named 'pybind11'", "no pybind11", "pip install pybind11"),
     ],
 )
-def test_what_is_missing_is_named_with_a_way_out(settings, torch_fault, torch_version, compiler, reason, way_out):
-    decision = decide(settings, torch_fault, torch_version, compiler)
+def test_what_is_missing_is_named_with_a_way_out(
+    settings, torch_fault, torch_version, compiler, pybind11, reason, way_out
+):
+    decision = decide(settings, torch_fault, torch_version, compiler, pybind11)
     assert not decision.builds
     message = not_built_message(decision)
     assert "NOT built" in message
@@ -89,3 +92,9 @@ def test_no_flag_ties_the_library_to_one_machine_or_one_standard(platform):
 @pytest.mark.parametrize("command", ["/bin/false", "/nowhere/c++", "ccache /nowhere/c++"])
 def test_a_compiler_that_does_not_work_is_a_sentence_not_an_exception(command):
     assert command.split()[-1] in compiler_fault({"CXX": command})
+
+
+def test_a_pybind11_that_is_missing_is_a_sentence_not_an_exception(monkeypatch):
+    assert pybind11_fault() == ""
+    monkeypatch.setitem(sys.modules, "pybind11", None)  # Python's own way to say: there is none
+    assert "pybind11" in pybind11_fault()
