@@ -10,7 +10,7 @@ The road of a fit, in the order of the files:
     step        THE step                                 training    the loop around it
     learner     the face                                 freezing    the network at rest
 
-`joint`, `adversarial` and `distillation` hold parts of the one step and never import one another.
+`joint` and `adversarial` hold parts of the one step and never import one another.
 May be imported by: `cotrain.learners` and everything above it.
 """
 

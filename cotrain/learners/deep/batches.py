@@ -48,7 +48,7 @@ class Batch:
     ----------
     blocks : one [n, ...] per view, float32
     targets : {task: [n, C] float32}
-    weights : {task: [n] float32}; 0 = says nothing
+    weights : {task: [n] float32}; 0 = says nothing. Only their ratios matter
     shares : {task: this batch's weight against that of an average batch}. Times the mean loss of the batch it makes
         an epoch's losses average to the loss over all rows, also where tasks are labelled unevenly.
     """
@@ -69,9 +69,9 @@ class Rows:
     """
 
     def __init__(self, blocks: Sequence[Block], targets: Mapping[str, Targets], chosen: NDArray[np.intp]) -> None:
-        self.blocks = [block[chosen] for block in blocks]
+        self.blocks = [_bounded(block[chosen]) for block in blocks]
         self.targets = {task: _float_tensor(_said(target)[chosen]) for task, target in targets.items()}
-        self.weights = {task: _float_tensor(target.weight[chosen]) for task, target in targets.items()}
+        self.weights = {task: _float_tensor(_scaled(target.weight[chosen])) for task, target in targets.items()}
         self.n_rows = len(chosen)
         has_view = np.stack([_has_values(block) for block in self.blocks], axis=1)
         self.views_had = np.unique(has_view, axis=0, return_inverse=True)[1].reshape(-1)
@@ -162,9 +162,25 @@ def _has_values(block: Block) -> NDArray[np.bool_]:
     return (block != 0).reshape(len(block), -1).any(axis=1)
 
 
+def _bounded(block: Block) -> Block:
+    """The block with no value beyond 1e38: mixing takes differences of two, which float32 must hold."""
+    values = block.data if isinstance(block, csr_matrix) else block
+    np.clip(values, -1e38, 1e38, out=values)
+    return block
+
+
 def _said(target: Targets) -> NDArray[np.floating]:
     """The probabilities, with zeros in the rows that say nothing: those may hold anything, and mixing reads them."""
     return np.where(target.is_labelled[:, None], target.probabilities, 0.0)
+
+
+def _scaled(weight: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The weights with the largest from 1 up to 2, so that float32 holds them however large or small they are.
+
+    Losses are weighted means, so a common factor changes nothing; this one is a power of 2 and rounds nothing either.
+    """
+    _, exponent = np.frexp(np.max(weight, initial=0.0))
+    return np.ldexp(weight.astype(np.float64), 1 - exponent)
 
 
 def _float_tensor(values: NDArray[np.floating]) -> Tensor:

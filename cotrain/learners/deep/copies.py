@@ -25,9 +25,9 @@ class InputLinear(nn.Module):
     def __init__(self, n_copies: int, n_inputs: int, n_outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.n_copies = n_copies
-        start = torch.randn(n_inputs, n_copies * n_outputs, generator=generator)
+        start = torch.randn(n_inputs, n_copies * n_outputs, generator=generator, dtype=torch.float32)
         self.weight = nn.Parameter(start / math.sqrt(n_inputs))  # [i, k*o]
-        self.bias = nn.Parameter(torch.zeros(n_copies * n_outputs))
+        self.bias = nn.Parameter(torch.zeros(n_copies * n_outputs, dtype=torch.float32))
 
     def forward(self, rows: BlockRows) -> Tensor:
         """[n, i] -> [k, n, o]"""
@@ -48,9 +48,9 @@ class CopiedLinear(nn.Module):
         self, n_copies: int, n_inputs: int, n_outputs: int, generator: torch.Generator, *, gain: float = 1.0
     ) -> None:
         super().__init__()
-        start = torch.randn(n_copies, n_inputs, n_outputs, generator=generator)
+        start = torch.randn(n_copies, n_inputs, n_outputs, generator=generator, dtype=torch.float32)
         self.weight = nn.Parameter(start * (gain / math.sqrt(n_inputs)))  # [k, i, o]
-        self.bias = nn.Parameter(torch.zeros(n_copies, 1, n_outputs))
+        self.bias = nn.Parameter(torch.zeros(n_copies, 1, n_outputs, dtype=torch.float32))
 
     def forward(self, rows: Tensor) -> Tensor:
         """[k, n, i] -> [k, n, o]"""
@@ -64,10 +64,10 @@ class CopiedConvolution(nn.Module):
         self, n_copies: int, n_inputs: int, n_outputs: int, generator: torch.Generator, *, is_first: bool
     ) -> None:
         super().__init__()
-        start = torch.randn(n_copies * n_outputs, n_inputs, 3, 3, generator=generator)
+        start = torch.randn(n_copies * n_outputs, n_inputs, 3, 3, generator=generator, dtype=torch.float32)
         # He et al. 2015: half of the signal is lost in each activation, which deep stacks must make up for.
         self.weight = nn.Parameter(start * math.sqrt(2 / (9 * n_inputs)))
-        self.bias = nn.Parameter(torch.zeros(n_copies * n_outputs))
+        self.bias = nn.Parameter(torch.zeros(n_copies * n_outputs, dtype=torch.float32))
         self.groups = 1 if is_first else n_copies
 
     def forward(self, images: Tensor, *, stride: int = 1) -> Tensor:
@@ -86,5 +86,5 @@ class Dropout(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if not self.training or self.share == 0:
             return values
-        kept = torch.rand(values.shape, generator=self.generator) >= self.share
+        kept = torch.rand(values.shape, generator=self.generator, dtype=torch.float32) >= self.share
         return values * kept / (1 - self.share)

@@ -23,6 +23,8 @@ SMALLEST_SIDE = 4
 """Maps are halved as long as their sides stay at least this long."""
 GRID = 4
 """Maps are pooled into this many fields per side, so that a rough idea of where things are is kept."""
+LARGEST_VALUE = 1e18
+"""Scaled values beyond it are taken for it: float32 still holds its square, and what a stack of layers makes of it."""
 
 
 class Preparation(nn.Module):
@@ -30,7 +32,8 @@ class Preparation(nn.Module):
 
     Parameters
     ----------
-    clip : values far beyond it are bent back towards it, v / sqrt(1 + (v / clip)^2); infinity = left alone
+    clip : values far beyond it are bent back towards it, v / sqrt(1 + (v / clip)^2); infinity = left alone,
+        up to `LARGEST_VALUE`
     noise : standard deviation of the Gaussian noise added in training, in units of the scaled block
     input_dropout : the share of inputs hidden in training
     """
@@ -43,18 +46,22 @@ class Preparation(nn.Module):
         self.noise = noise
         self.generator = generator
         self.hide = Dropout(input_dropout, generator)
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float32))
 
     def forward(self, rows: BlockRows) -> BlockRows:
         if isinstance(rows, Bags):
             # Bending would turn word counts into word presence, and noise would make sparse rows dense.
-            return Bags(rows.columns, self.hide(rows.values * self.scale), rows.starts)
-        rows = rows * self.scale
+            return Bags(rows.columns, self.hide(self._scaled(rows.values, LARGEST_VALUE)), rows.starts)
+        # Below 1, `clip` makes the square that much larger; what is cut off there is bent to `clip` all the same.
+        rows = self._scaled(rows, LARGEST_VALUE * min(self.clip, 1.0))
         if math.isfinite(self.clip):
             rows = rows * torch.rsqrt(1 + (rows / self.clip).square())
         if self.training and self.noise > 0:
-            rows = rows + self.noise * torch.randn(rows.shape, generator=self.generator)
+            rows = rows + self.noise * torch.randn(rows.shape, generator=self.generator, dtype=torch.float32)
         return self.hide(rows)
+
+    def _scaled(self, values: Tensor, largest: float) -> Tensor:
+        return (values * self.scale).clamp(-largest, largest)
 
 
 class ColumnEncoder(nn.Module):

@@ -15,6 +15,9 @@ from cotrain.learners.blocks import n_rows_of
 from cotrain.learners.protocol import Block
 from cotrain.predictions.targets import Targets
 
+FARTHEST = 1e18
+"""Values beyond it are marks for `missing` (float32's largest, 1e20), not measurements: they set no block's scale."""
+
 
 def readable(blocks: Sequence[Block]) -> list[Block]:
     """The blocks as float32, checked.
@@ -56,8 +59,12 @@ def check_targets(targets: Mapping[str, Targets], n_rows: int) -> None:
                 f"Task {task!r} has a weight that is negative, NaN or infinite. Use 0 for `not labelled`."
             )
         said = target.probabilities[target.is_labelled]
-        if not (np.isfinite(said).all() and (said >= 0).all()):
-            raise LearnerError(f"Task {task!r} has a labelled row whose probabilities are negative, NaN or infinite.")
+        # NaN compares false, and what float32 cannot hold would be infinite to the network.
+        if not ((said >= 0) & (said <= np.finfo(np.float32).max)).all():
+            raise LearnerError(
+                f"Task {task!r} has a labelled row whose probabilities are negative, NaN or infinite (as float32). "
+                "Give it probabilities that sum to 1."
+            )
 
 
 def labelled_for_any(targets: Mapping[str, Targets]) -> NDArray[np.intp]:
@@ -66,17 +73,24 @@ def labelled_for_any(targets: Mapping[str, Targets]) -> NDArray[np.intp]:
 
 
 def scale_of(block: Block) -> float:
-    """What brings the block's values to a root mean square of 1; rows that lack the view do not count."""
+    """What brings the block's values to a root mean square of 1.
+
+    Rows that lack the view do not count, nor do values beyond `FARTHEST`, unless there are no others.
+    """
     if isinstance(block, csr_matrix):
         n_present = int(np.count_nonzero(np.diff(block.indptr)))
-        squares = float(np.square(block.data, dtype=np.float64).sum())
+        values = block.data
     else:
-        flat = block.reshape(len(block), math.prod(_row_shape(block)))
-        n_present = int(np.count_nonzero((flat != 0).any(axis=1)))
-        squares = float(np.square(flat, dtype=np.float64).sum())
+        values = block.reshape(len(block), math.prod(_row_shape(block)))
+        n_present = int(np.count_nonzero((values != 0).any(axis=1)))
+    squares = float(np.square(values, dtype=np.float64).sum())
+    if squares > FARTHEST**2:
+        near = values[np.abs(values) <= FARTHEST]
+        squares = float(np.square(near, dtype=np.float64).sum()) or squares
     if squares == 0:
         return 1.0  # zeros only, or no rows: there is no scale to bring them to
-    return math.sqrt(n_present * math.prod(_row_shape(block)) / squares)
+    # The factor is a float32 too, and blocks of float32's smallest values ask for a larger one than there is.
+    return min(math.sqrt(n_present * math.prod(_row_shape(block)) / squares), float(np.finfo(np.float32).max))
 
 
 def _row_shape(block: Block) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from cotrain.learners.deep.freezing import as_json, from_json, network_of, weigh
 from cotrain.learners.deep.inputs import check_shapes, check_targets, labelled_for_any, readable, scale_of
 from cotrain.learners.deep.network import Network, NetworkShape
 from cotrain.learners.deep.settings import NetworkSettings
-from cotrain.learners.deep.surroundings import one_thread
+from cotrain.learners.deep.surroundings import undisturbed
 from cotrain.learners.deep.training import train
 from cotrain.learners.deep.wiring import plan_training, shape_network
 from cotrain.learners.protocol import Block, Probabilities
@@ -160,26 +160,27 @@ class NetworkLearner(BaseEstimator):
         ----------
         blocks : one per view, the same n rows each; see `cotrain.learners.protocol`
         targets : {task: what is known of the n rows}
-        generator : every draw comes from it; torch's global random state is neither read nor changed
+        generator : every draw comes from it; torch's global random state is neither read nor changed, and neither
+            autocast, the default dtype nor a mode without gradients makes a difference
 
         Raises
         ------
         SettingError : settings with values they cannot have, all named
-        LearnerError : blocks or targets that cannot be read, or a loss that is no longer finite
+        LearnerError : blocks or targets that cannot be read, or a loss or weights that are no longer finite
         """
         settings = NetworkSettings(**self.get_params())
         blocks = readable(blocks)
         check_targets(targets, n_rows_of(blocks))
         shape = shape_network(settings, blocks, targets)
         plan = plan_training(settings, shape, blocks, generator)
-        network = Network(shape, torch.Generator().manual_seed(int(generator.integers(2**63))))
-        network.scale_blocks([scale_of(block) for block in blocks])
         labelled = labelled_for_any(targets)
-        if len(labelled) == 0:
-            logger.warning("No row is labelled for any of %s; the network predicts uniformly.", sorted(targets))
-            self.history_ = []
-        else:
-            with one_thread():
+        with undisturbed():
+            network = Network(shape, torch.Generator().manual_seed(int(generator.integers(2**63))))
+            network.scale_blocks([scale_of(block) for block in blocks])
+            if len(labelled) == 0:
+                logger.warning("No row is labelled for any of %s; the network predicts uniformly.", sorted(targets))
+                self.history_ = []
+            else:
                 self.history_ = train(network, Rows(blocks, targets, labelled), plan, generator)
         self.network_ = network.eval()
         return self
@@ -191,7 +192,7 @@ class NetworkLearner(BaseEstimator):
         blocks = readable(blocks)
         check_shapes(blocks, shape.blocks)
         parts = {task: [np.empty((0, n_classes))] for task, n_classes in shape.heads.items()}
-        with one_thread(), torch.no_grad():
+        with undisturbed(), torch.no_grad():
             for positions in _batches(n_rows_of(blocks)):
                 for task, logits in self.network_(take_blocks(blocks, positions)).items():
                     parts[task].append(logits.double().softmax(dim=-1).mean(dim=0).numpy())
@@ -217,7 +218,8 @@ class NetworkLearner(BaseEstimator):
         if frozen.kind != "network":
             raise BundleError(f"A NetworkLearner thaws from kind 'network'; got {frozen.kind!r}.")
         learner = cls(**{name: from_json(value) for name, value in frozen.settings["settings"].items()})
-        learner.network_ = network_of(NetworkShape.from_json(frozen.settings["shape"]), frozen.arrays)
+        with undisturbed():
+            learner.network_ = network_of(NetworkShape.from_json(frozen.settings["shape"]), frozen.arrays)
         return learner
 
     def __sklearn_is_fitted__(self) -> bool:

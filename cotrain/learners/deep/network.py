@@ -117,17 +117,18 @@ class Network(nn.Module):
         if self.training and self.shape.view_dropout > 0:
             has_view = self._hide_views(has_view)
         n_views = has_view.shape[1]
-        return has_view * (math.sqrt(n_views) / has_view.sum(dim=1, keepdim=True).clamp_min(1))
+        n_had = has_view.sum(dim=1, keepdim=True, dtype=torch.float32)
+        return has_view * (math.sqrt(n_views) / n_had.clamp_min(1))
 
     def _hide_views(self, has_view: Tensor) -> Tensor:
         """Some rows lose views: a row is drawn with probability `view_dropout`, then each of its views with 1/2.
 
         One of the views that a row has, drawn at random, always stays.
         """
-        draw = torch.rand(has_view.shape, generator=self.generator)
-        row_loses = torch.rand(len(has_view), 1, generator=self.generator) < self.shape.view_dropout
+        draw = torch.rand(has_view.shape, generator=self.generator, dtype=torch.float32)
+        row_draw = torch.rand(len(has_view), 1, generator=self.generator, dtype=torch.float32)
         stays = draw == draw.masked_fill(~has_view, -1.0).amax(dim=1, keepdim=True)
-        return has_view & (stays | (draw < 0.5) | ~row_loses)
+        return has_view & (stays | (draw < 0.5) | (row_draw >= self.shape.view_dropout))
 
 
 def is_present(block: BlockRows) -> Tensor:

@@ -16,7 +16,7 @@ Passes = Mapping[str, Logits]
 PassSource = Callable[[Network, Batch], Logits]
 """How one pass is run."""
 
-PROVIDERS = {"perturbed": "adversary", "teacher": "teacher"}
+PROVIDERS = {"perturbed": "adversary"}
 """What has to be set for a pass to be there."""
 
 

@@ -1,4 +1,4 @@
-"""THE step: passes, losses, backward, update. Joint, adversarial and distilled training are all this one step."""
+"""THE step: passes, losses, backward, update. Joint and adversarial training are both this one step."""
 
 from collections.abc import Mapping
 from typing import Protocol

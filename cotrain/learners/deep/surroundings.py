@@ -1,12 +1,24 @@
-"""What a fit borrows from the process and gives back: torch's threads.
+"""What a fit borrows from the process and gives back: torch's threads, and the modes that torch is in.
 
-Torch's random state needs no giving back, because nothing here ever draws from it.
+Torch's random state needs no giving back, because nothing here ever draws from it. Nor does the default dtype, which is
+one for all threads and therefore never changed: whatever is made here says that it is float32.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Torch as a network expects it, whatever mode the caller is in: one thread, no autocast, gradients recorded.
+
+    Tensors made in inference mode can never be trained, so the network must be made in here as well.
+    """
+    # Autocast reads copies of the weights, which it keeps until its caller leaves it: no step would show in them.
+    with one_thread(), torch.autocast("cpu", enabled=False), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager

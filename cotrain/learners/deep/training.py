@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cotrain.errors import LearnerError
 from cotrain.learners.deep.averaging import WeightAverage
-from cotrain.learners.deep.batches import Rows
+from cotrain.learners.deep.batches import Batch, Rows
 from cotrain.learners.deep.network import Network
 from cotrain.learners.deep.objective import Objective
 from cotrain.learners.deep.passes import PassSource, check_wiring
@@ -43,7 +43,7 @@ def train(network: Network, rows: Rows, plan: Plan, generator: np.random.Generat
 
     Raises
     ------
-    LearnerError : a term reads a pass that nobody provides; or the loss is no longer finite
+    LearnerError : a term reads a pass that nobody provides; or the loss, or what comes of the last step, is not finite
     """
     check_wiring(plan.objective.terms, plan.sources)
     settings = plan.settings
@@ -59,10 +59,14 @@ def train(network: Network, rows: Rows, plan: Plan, generator: np.random.Generat
         batch = plan.variation.batch(rows, positions)
         losses = take_step(network, batch, plan.objective, plan.sources, plan.joint, optimizer)
         history.append(sum(float(loss.detach()) for loss in losses.values()))
-        _check_finite(history, settings)
+        if not math.isfinite(history[-1]):
+            raise _divergence(len(history), f"the loss is {history[-1]}", settings)
         average.update(network)
     average.store(network)
     network.eval()
+    # Each loss was seen before its update: no loss has seen the last one.
+    if not _is_finite(network, batch):
+        raise _divergence(n_steps, "its weights, or what the network says with them, are not finite", settings)
     logger.debug("trained %d steps on %d rows; loss %.3g -> %.3g", n_steps, rows.n_rows, history[0], history[-1])
     return history
 
@@ -86,9 +90,15 @@ def _shuffled(n_rows: int, batch_size: int, generator: np.random.Generator) -> I
         yield from np.array_split(generator.permutation(n_rows), n_batches)
 
 
-def _check_finite(history: list[float], settings: NetworkSettings) -> None:
-    if not math.isfinite(history[-1]):
-        raise LearnerError(
-            f"Training diverged at step {len(history)}: the loss is {history[-1]}. "
-            f"Lower `learning_rate` (now {settings.learning_rate}), or standardise the blocks."
-        )
+@torch.no_grad()
+def _is_finite(network: Network, batch: Batch) -> bool:
+    """Whether all weights are finite, and what they say about the batch: finite weights can still overflow in it."""
+    tensors = [*network.parameters(), *network(batch.blocks).values()]
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def _divergence(step: int, what: str, settings: NetworkSettings) -> LearnerError:
+    return LearnerError(
+        f"Training diverged at step {step}: {what}. "
+        f"Lower `learning_rate` (now {settings.learning_rate}), or standardise the blocks."
+    )

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pytest
@@ -68,6 +70,43 @@ def test_the_same_seed_gives_the_same_bits_whatever_torchs_global_state(fitted: 
     again = small().fit(blocks, targets, rng())
     for task, said in fitted.predict(blocks).items():
         assert np.array_equal(said, again.predict(blocks)[task])
+
+
+@contextmanager
+def float64_by_default() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [lambda: torch.autocast("cpu", torch.bfloat16), float64_by_default, torch.no_grad, torch.inference_mode],
+    ids=["autocast", "float64", "no_grad", "inference_mode"],
+)
+def test_whatever_state_the_caller_has_torch_in_the_bits_are_the_same(state: Callable[[], AbstractContextManager]):
+    blocks, targets = problem()
+    # Everything that draws: view dropout, the adversary, noise, hidden inputs.
+    settings = {"min_steps": 8, "view_dropout": 0.3, "epsilon": 0.1, "ema": 0.5, "label_smoothing": 0.1}
+    expected = small(**settings).fit(blocks, targets, rng()).predict(blocks)
+    with state():
+        learner = small(**settings).fit(blocks, targets, rng())
+        thawed = NetworkLearner.thaw(learner.freeze())
+        inside = [learner.predict(blocks), thawed.predict(blocks)]
+    for said in (*inside, learner.predict(blocks), thawed.predict(blocks)):
+        for task in targets:
+            assert np.array_equal(said[task], expected[task])
+    assert all(array.dtype == np.float32 for array in learner.freeze().arrays.values())
+
+
+def test_a_network_made_in_inference_mode_can_still_be_trained():
+    blocks, targets = problem()
+    with torch.inference_mode():
+        network = small().fit(blocks, targets, rng()).network_
+    assert not any(parameter.is_inference() for parameter in network.parameters())
 
 
 def test_another_seed_gives_another_network(fitted: NetworkLearner):
@@ -291,6 +330,35 @@ def test_values_that_are_no_numbers_are_refused_with_what_to_do(fitted: NetworkL
             small().fit([block], targets, rng())
 
 
+@pytest.mark.parametrize("mark", [-3.4028235e38, 3.4028235e38, 1e20])
+@pytest.mark.parametrize("clip", [2.0, 1e-3, float("inf")])
+def test_a_mark_for_missing_is_survived_in_prediction(mark: float, clip: float):
+    blocks, targets = problem()
+    learner = small(clip=clip).fit(blocks, targets, rng())
+    blocks[0][7, 1] = blocks[1][8, 0, 2, 3] = blocks[2].data[9] = mark
+    for said in learner.predict(blocks).values():
+        assert np.isfinite(said).all()
+
+
+@pytest.mark.parametrize("mark", [-3.4028235e38, 3.4028235e38, 1e20])
+def test_a_mark_for_missing_in_training_does_not_flatten_what_else_there_is(mark: float):
+    X = rng().normal(size=(60, 4)).astype(np.float32)
+    codes = (X[:, 0] > 0).astype(int)
+    X[7, 1] = mark
+    X[8, 1] = -mark  # mixing takes the difference of two rows
+    said = small(min_steps=150).fit([X], {"y": from_codes(codes, 2)}, rng()).predict([X])["y"]
+    assert (said.argmax(axis=1) == codes).mean() > 0.85
+
+
+@pytest.mark.parametrize("unit", [1e-39, 1e-30, 1e30, 1e37])
+def test_the_unit_of_a_block_may_be_as_large_or_small_as_float32_holds(unit: float):
+    X = rng().normal(size=(60, 4))
+    codes = (X[:, 0] > 0).astype(int)
+    X = (X * unit).astype(np.float32)
+    said = small(min_steps=150).fit([X], {"y": from_codes(codes, 2)}, rng()).predict([X])["y"]
+    assert (said.argmax(axis=1) == codes).mean() > 0.85
+
+
 def test_rows_of_zeros_in_every_block_are_survived():
     X = np.zeros((6, 2), np.float32)
     said = small().fit([X], {"y": from_codes(np.array([0, 0, 0, 0, 0, 1]), 2)}, rng()).predict([X])["y"]
@@ -301,6 +369,14 @@ def test_divergence_is_said_with_advice():
     X = rng().normal(size=(20, 2)).astype(np.float32)
     with pytest.raises(LearnerError, match=r"Training diverged at step \d+: .*Lower `learning_rate` \(now 1e\+30\)"):
         small(learning_rate=1e30).fit([X], {"y": from_codes((X[:, 0] > 0).astype(int), 2)}, rng())
+
+
+@pytest.mark.parametrize(("learning_rate", "ema"), [(1e38, 0.0), (1e38, 0.5), (1e37, 0.0)])
+def test_divergence_in_the_last_step_is_said_too(learning_rate: float, ema: float):
+    X = rng().normal(size=(20, 2)).astype(np.float32)
+    learner = small(learning_rate=learning_rate, ema=ema, min_steps=1, max_steps=1)
+    with pytest.raises(LearnerError, match=r"Training diverged at step 1: .* not finite. Lower `learning_rate`"):
+        learner.fit([X], {"y": from_codes((X[:, 0] > 0).astype(int), 2)}, rng())
 
 
 @pytest.mark.parametrize(
@@ -325,13 +401,26 @@ def test_blocks_that_do_not_fit_are_refused(blocks: list[np.ndarray], message: s
         (np.ones((2, 2)), np.array([1.0, -1.0]), "negative, NaN or infinite"),
         (np.ones((2, 2)), np.array([1.0, np.nan]), "negative, NaN or infinite"),
         (np.full((2, 2), np.nan), np.ones(2), "labelled row whose probabilities"),
+        (np.full((2, 2), 1e300), np.ones(2), "Task 'y' has a labelled row whose probabilities .* sum to 1"),
         (np.ones((2, 0)), np.ones(2), "no classes"),
     ],
-    ids=["negative", "nan weight", "nan label", "no classes"],
+    ids=["negative", "nan weight", "nan label", "beyond float32", "no classes"],
 )
 def test_targets_that_cannot_be_learnt_are_refused(probabilities: np.ndarray, weight: np.ndarray, message: str):
     with pytest.raises(LearnerError, match=message):
         small().fit([np.ones((2, 2), np.float32)], {"y": Targets(probabilities, weight)}, rng())
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1e-50, 0.25, 3.0, 1e300])
+def test_the_unit_of_the_weights_does_not_matter(unit: float):
+    X = rng().normal(size=(20, 2)).astype(np.float32)
+    codes = (X[:, 0] > 0).astype(int)
+    said = [
+        small().fit([X], {"y": from_codes(codes, 2, np.full(20, weight))}, rng()).predict([X])["y"]
+        for weight in (1.0, unit)
+    ]
+    np.testing.assert_allclose(said[1], said[0], atol=1e-3)
+    assert (said[1].argmax(axis=1) == codes).mean() > 0.85
 
 
 def test_no_targets_are_refused():

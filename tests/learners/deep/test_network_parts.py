@@ -112,8 +112,8 @@ def test_images_of_any_size_are_read(size: tuple[int, int, int]):
 
 def test_preparation_bends_outliers_leaves_zeros_and_hardly_touches_the_rest():
     prepare = Preparation(2.0, 0.0, 0.0, draws())
-    bent = prepare(torch.tensor([[0.0, 0.1, 1000.0, -1000.0]]))
-    torch.testing.assert_close(bent, torch.tensor([[0.0, 0.1, 2.0, -2.0]]), atol=2e-4, rtol=0)
+    bent = prepare(torch.tensor([[0.0, 0.1, 1000.0, -1000.0, 1e20, 1e38, -3.4028235e38]]))
+    torch.testing.assert_close(bent, torch.tensor([[0.0, 0.1, 2.0, -2.0, 2.0, 2.0, -2.0]]), atol=2e-4, rtol=0)
     assert Preparation(math.inf, 0.0, 0.0, draws())(torch.tensor([[1000.0]])).item() == 1000.0
 
 

@@ -1,7 +1,7 @@
 """How a batch is perturbed so that the network errs, and what it then loses.
 
 Comes in: the network and a batch. Goes out: the "perturbed" pass, and the term that reads it.
-Imports neither `joint` nor `distillation`. May be imported by: the learner, jobs.
+Does not import `joint`. May be imported by: the learner, jobs.
 """
 
 from cotrain.learners.deep.adversarial.linf import LinfAdversary

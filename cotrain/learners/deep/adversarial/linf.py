@@ -62,7 +62,7 @@ class LinfAdversary:
     def _start(self, block: BlockRows, mask: Tensor | None) -> BlockRows:
         if isinstance(block, Bags) or mask is None:
             return block
-        offset = torch.rand(block.shape, generator=self.generator) * 2 - 1
+        offset = torch.rand(block.shape, generator=self.generator, dtype=torch.float32) * 2 - 1
         return block + self.epsilon * offset * mask
 
     def _step(self, moved: BlockRows, clean: BlockRows, gradient: Tensor | None, mask: Tensor | None) -> BlockRows:
