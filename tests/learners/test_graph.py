@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from cotrain.errors import LearnerError, SettingError
 from cotrain.learners import GraphLearner
-from cotrain.learners.graph import affinities
+from cotrain.learners.graph import ONE_SIDED, affinities
 from cotrain.predictions import Targets, from_codes
 
 
@@ -36,10 +36,10 @@ def test_three_rows_on_a_line_get_what_the_formula_says() -> None:
     assert learner.scores_["y"][1, 0] > 0.5  # row 1 lies nearer to row 0
 
 
-def test_an_edge_that_both_ends_chose_weighs_double() -> None:
+def test_an_edge_that_only_one_end_chose_weighs_a_part() -> None:
     S = affinities(np.array([[0.0], [1.0], [3.0]], dtype=np.float32), 1).toarray()
     # Rows 0 and 1 are each other's nearest; row 2 (at 3, scale 2) has row 1 as its nearest, which does not return it.
-    mutual, one_sided = 2 * np.exp(-1.0), np.exp(-(2.0**2) / (2.0 * 1.0))
+    mutual, one_sided = np.exp(-1.0), ONE_SIDED * np.exp(-(2.0**2) / (2.0 * 1.0))
     W = np.array([[0, mutual, 0], [mutual, 0, one_sided], [0, one_sided, 0]])
     half = np.diag(W.sum(axis=1) ** -0.5)
     np.testing.assert_allclose(S, half @ W @ half, atol=1e-6)
