@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import accuracy, row_squares
 
-A_TIE = 0.25
+A_TIE = 0.5
 """Summed over the held-out rows (a row counts up to 2): Brier scores of a taught round and of round 0 that differ by no
-more are no evidence. Between 0 and 0.5 tables with two labels per class gain the more the larger it is; at 0.5 some
-with five begin to lose."""
+more are no evidence. Tables with two labels per class gain the more the larger it is, from 0 to 0.5; with five it
+matters little."""
 
 THE_SAME = 1.0
 """Taught rounds whose summed Brier scores differ by no more are not told apart."""

@@ -51,10 +51,10 @@ def test_teaching_that_does_harm_is_not_shipped() -> None:
 
 def test_a_round_worse_than_no_teaching_is_not_shipped_beside_a_better_one() -> None:
     # Round 2 is within one row of round 1, but it was found worse than round 0, if only by a hair.
-    better = 0.1 - 1.01 * A_TIE / 4
-    told = [says(right_for(brier)) for brier in (0.1, better, 0.101)]
+    better = 0.2 - 1.01 * A_TIE / 4
+    told = [says(right_for(brier)) for brier in (0.2, better, 0.201)]
     assert judge(told, CODES).shipped == 1
-    told[2] = says(right_for(0.099))
+    told[2] = says(right_for(0.199))
     assert judge(told, CODES).shipped == 2
 
 
