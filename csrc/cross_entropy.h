@@ -27,7 +27,8 @@ struct CrossEntropyHead {
   void* gradient = nullptr;                // [n, C] Sum, out, contiguous; null = not wanted
 };
 
-// The first fault in the inputs, if any; nothing is written then.
+// The first fault in the inputs, if any, by head, then row, a row's weight before its code; nothing is written then.
+// A row of weight 0 is not read, so its code is no fault.
 struct CrossEntropyFault {
   enum class Kind { none, code, weight } kind = Kind::none;
   std::size_t head = 0;

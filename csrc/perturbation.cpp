@@ -2,6 +2,7 @@
 
 #include "perturbation.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,27 @@ bool is_dense(const Tensor& tensor) {
   return true;
 }
 
+// Whether the two lie so that element i of one is element i of the other.
+bool same_place(const Tensor& a, const Tensor& b) {
+  return a.const_data_ptr() == b.const_data_ptr() && same_shape(a, b) && same_strides(a, b);
+}
+
+// Whether the spans of memory that the two reach over have anything in common. Says yes even where they only
+// interlock.
+bool spans_overlap(const Tensor& a, const Tensor& b) {
+  if (a.numel() == 0 || b.numel() == 0) return false;
+  const auto end_of = [](const Tensor& tensor) {
+    std::int64_t last = 0;
+    for (std::int64_t i = 0; i < tensor.dim(); ++i) last += (tensor.size(i) - 1) * tensor.stride(i);
+    const auto bytes = (last + 1) * static_cast<std::int64_t>(tensor.element_size());
+    return static_cast<const char*>(tensor.const_data_ptr()) + bytes;
+  };
+  // std::less, because `<` says nothing about pointers into different blocks.
+  const std::less<const char*> before;
+  return before(static_cast<const char*>(a.const_data_ptr()), end_of(b)) &&
+         before(static_cast<const char*>(b.const_data_ptr()), end_of(a));
+}
+
 const void* data_of(const OptionalTensor& tensor, std::int64_t length, ScalarType type, const char* name) {
   if (!tensor) return nullptr;
   require_type(*tensor, type, name);
@@ -61,6 +83,20 @@ struct Limits {
 
   bool are_uniform() const { return !epsilon_per_sample && !lower_per_feature && !upper_per_feature; }
 };
+
+// Whether writing over `perturbed`, element by element, would change what has yet to be read.
+bool would_change_under_the_step(const Tensor& perturbed, const Tensor& clean, const Tensor& gradient,
+                                 const Limits& limits) {
+  for (const Tensor* other : {&clean, &gradient}) {
+    if (!same_place(perturbed, *other) && spans_overlap(perturbed, *other)) return true;
+  }
+  // Of these each element is read many times, so being in the same place does not help them.
+  for (const OptionalTensor* other :
+       {&limits.epsilon_per_sample, &limits.lower_per_feature, &limits.upper_per_feature}) {
+    if (*other && spans_overlap(perturbed, **other)) return true;
+  }
+  return false;
+}
 
 // out may be `perturbed`.
 void step_into(Tensor out, Tensor perturbed, Tensor clean, Tensor gradient, const Limits& limits) {
@@ -115,8 +151,14 @@ Tensor linf_step(Tensor perturbed, Tensor clean, Tensor gradient,  // [n, ...]
 void linf_step_(Tensor perturbed, Tensor clean, Tensor gradient,  // [n, ...], the first changed in place
                 double step_size, double epsilon, OptionalTensor epsilon_per_sample, double lower, double upper,
                 OptionalTensor lower_per_feature, OptionalTensor upper_per_feature) {
-  step_into(perturbed, perturbed, clean, gradient,
-            {step_size, epsilon, lower, upper, epsilon_per_sample, lower_per_feature, upper_per_feature});
+  const Limits limits{step_size, epsilon, lower, upper, epsilon_per_sample, lower_per_feature, upper_per_feature};
+  if (!would_change_under_the_step(perturbed, clean, gradient, limits)) {
+    step_into(perturbed, perturbed, clean, gradient, limits);
+    return;
+  }
+  Tensor result = torch::stable::empty_like(perturbed);
+  step_into(result, perturbed, clean, gradient, limits);
+  torch::stable::copy_(perturbed, result);
 }
 
 STABLE_TORCH_LIBRARY_IMPL(cotrain, CPU, m) {

@@ -33,7 +33,7 @@ class CoreStatus:
     wanted : what COTRAIN_BACKEND asked for
     reason : one sentence; where the core is missing, what to do
     library : the file that was loaded; None = none
-    instruction_set : "baseline", "avx2" or "avx512"; "" where that is not known
+    instruction_set : "baseline", "avx2" or "avx512"; "" where the twin serves
     """
 
     backend: str
@@ -105,5 +105,5 @@ def _build_module() -> Any:
 
 
 def _instruction_set() -> str:
-    module = _build_module()
-    return "" if module is None else module.instruction_set()
+    """What the loaded core says of itself."""
+    return torch.ops.cotrain.instruction_set()

@@ -40,8 +40,9 @@ def multi_head_cross_entropy(
 ) -> MultiHeadLoss:
     """Weighted cross-entropy of every head: sum_i w_i * loss_i / sum_i w_i over the rows that count.
 
-    A row counts where its weight is above 0 and its class code is not -100; the others are never read. A head in
-    which no row counts has loss 0 and gradient 0. A class of probability 0 adds nothing, even where its logit is -inf.
+    A row counts where its weight is above 0 and its class code is not -100; of the others neither the logits nor the
+    target are read. A head in which no row counts has loss 0 and gradient 0. A class of probability 0 adds nothing,
+    even where its logit is -inf.
 
     Parameters
     ----------
@@ -59,8 +60,9 @@ def multi_head_cross_entropy(
     Raises
     ------
     SettingError : shapes, dtypes or devices that do not fit
-    IndexError : a class code below 0 (other than -100), or of C and more
+    IndexError : a class code below 0 (other than -100), or of C and more, in a row of weight above 0
     ValueError : a weight that is negative, infinite or NaN
+        Of several such faults the first is named: by head, then by row, a row's weight before its code
     """
     wide = _check_heads(logits, targets, sample_weights, head_weights)
     weights = [None] * len(logits) if sample_weights is None else list(sample_weights)
@@ -98,8 +100,6 @@ class _Attached(torch.autograd.Function):
         ctx.scales = scales
         ctx.shapes = [head.shape for head in logits]
         ctx.dtype = logits[0].dtype
-        # A leaf may take the tensor it is given as its .grad and add to it later: it must not be given the saved one.
-        ctx.must_copy = any(head.is_leaf and head.requires_grad for head in logits)
         return total.view_as(total), per_head.view_as(per_head)
 
     @staticmethod
@@ -122,9 +122,9 @@ class _Attached(torch.autograd.Function):
             if not ctx.needs_input_grad[4 + i]:
                 gradients.append(None)
                 continue
-            is_given_on = isinstance(factors[i], float) and factors[i] == 1.0 and not ctx.must_copy
-            gradient = pieces[i] if is_given_on else pieces[i] * factors[i]
-            gradients.append(gradient.view(ctx.shapes[i]).to(ctx.dtype))
+            # Multiplied even where the factor is 1: the saved gradient itself would reach a leaf through whatever hands
+            # gradients on as they are (view, flatten, adding a constant), become its .grad there and be added to.
+            gradients.append((pieces[i] * factors[i]).view(ctx.shapes[i]).to(ctx.dtype))
         return gradients
 
 
@@ -153,7 +153,8 @@ def _factors(scales: tuple[float, ...], of_total: Tensor, of_heads: Tensor) -> S
     """What each head's saved gradient is to be multiplied with.
 
     The saved gradient is that of scale * head loss (of the bare head loss where the scale is 0), so that training on
-    `total` with an incoming gradient of 1 needs no multiplication. Numbers where reading them costs nothing.
+    `total` with an incoming gradient of 1 multiplies by 1 and rounds nothing a second time. Numbers where reading
+    them costs nothing.
     """
     if of_heads.device.type == "cpu" and not torch.compiler.is_compiling():
         from_total, from_heads = of_total.item(), of_heads.tolist()

@@ -5,6 +5,7 @@ steps one allocation each. Shapes: n = rows, ... = the features of a row, in any
 """
 
 import math
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -55,13 +56,16 @@ def linf_step(
     epsilon : half-width of the ball, >= 0, or one per row [n]
     lower, upper : the box, None = no bound, or one per feature: any shape that broadcasts to [...]
 
+    The values of limits that are tensors are looked at too, for which a GPU is waited for, but not under
+    torch.compile: a program cannot branch on them there.
+
     Returns
     -------
     [n, ...] like `perturbed`, without a graph
 
     Raises
     ------
-    SettingError : shapes or dtypes that do not fit, a negative `epsilon`, `lower` above `upper`
+    SettingError : shapes or dtypes that do not fit, a negative `epsilon`, `lower` above `upper`, NaN in any of them
 
     References
     ----------
@@ -82,7 +86,10 @@ def linf_step_(
     lower: float | Tensor | None = None,
     upper: float | Tensor | None = None,
 ) -> Tensor:
-    """Like `linf_step`, but written over `perturbed`, which is also what comes back."""
+    """Like `linf_step`, but written over `perturbed`, which is also what comes back.
+
+    The other tensors may share its memory, in whole or in part: they count as they were before.
+    """
     limits = _limits(perturbed, clean, gradient, step_size, epsilon, lower, upper)
     with torch.no_grad():
         _step_in_place(perturbed, clean, gradient, *limits)
@@ -116,11 +123,43 @@ def _limits(
     ceiling, ceilings = _split(
         math.inf if upper is None else upper, "upper", perturbed.shape[1:], perturbed.device, wide
     )
-    if not radius >= 0:
-        raise SettingError("epsilon", epsilon, "0 or more")
-    if floors is None and ceilings is None and floor > ceiling:
-        raise SettingError("lower", lower, f"at most `upper`, {upper}")
+    _check_radius(radius, radii)
+    _check_box(floor if floors is None else floors, ceiling if ceilings is None else ceilings, perturbed.shape[1:])
     return float(step_size), radius, radii, floor, ceiling, floors, ceilings
+
+
+def _check_radius(radius: float, radii: Tensor | None) -> None:
+    """Raise on a negative or NaN epsilon."""
+    if not radius >= 0:
+        raise SettingError("epsilon", radius, "0 or more")
+    if radii is None or torch.compiler.is_compiling():
+        return
+    fits = radii >= 0
+    if not fits.all():
+        row = int((~fits).nonzero()[0])
+        raise SettingError(f"epsilon[{row}]", radii[row].item(), "0 or more")
+
+
+def _check_box(floor: float | Tensor, ceiling: float | Tensor, shape: torch.Size) -> None:
+    """Raise where `lower` is not at most `upper`; a NaN on either side is not."""
+    if not isinstance(floor, Tensor) and not isinstance(ceiling, Tensor):
+        if not floor <= ceiling:
+            _refuse_box("", floor, ceiling)
+        return
+    if torch.compiler.is_compiling():
+        return
+    fits = torch.as_tensor(floor <= ceiling)  # a tensor already, which type checkers do not see
+    if not fits.all():
+        item = (~fits).nonzero()[0, 0]
+        place = ", ".join(str(int(index)) for index in torch.unravel_index(item, shape))
+        low, high = (limit[item].item() if isinstance(limit, Tensor) else limit for limit in (floor, ceiling))
+        _refuse_box(f"[{place}]" if place else "", low, high)
+
+
+def _refuse_box(place: str, low: float, high: float) -> NoReturn:
+    if math.isnan(high):
+        raise SettingError(f"upper{place}", high, "a number")
+    raise SettingError(f"lower{place}", low, f"at most `upper`, {high}")
 
 
 def _split(

@@ -64,6 +64,7 @@ void weigh(const CrossEntropyHead& head, Chunk& chunk) {
       chunk.faulty_row = row;
       return;
     }
+    if (weight == 0) continue;  // such a row is not read, so its code may be anything
     if (head.codes != nullptr) {
       const std::int64_t code = head.codes[row];
       if (code == ignored_code) continue;

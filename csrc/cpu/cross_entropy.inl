@@ -19,10 +19,17 @@ inline Sum weight_of(const CrossEntropyHead& head, std::int64_t row) {
   return head.weights == nullptr ? Sum(1) : static_cast<const Sum*>(head.weights)[row];
 }
 
+// What a row's gradient is multiplied with. In double until the last step: for weights near the ends of float's range
+// neither their sum nor `scale`, which divides by it, is a float, and only the product is.
+template <typename Sum>
+inline Sum slope_scale_of(const CrossEntropyHead& head, std::int64_t row, double scale) {
+  return static_cast<Sum>(scale * static_cast<double>(weight_of<Sum>(head, row)));
+}
+
 // A block of `n` <= lanes rows. The lanes beyond `n`, and rows that do not count, hold zeros and are not written:
 // every row goes through the same instructions wherever its block begins or ends.
 template <typename E>
-double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, typename E::Sum scale) {
+double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, double scale) {
   using Sum = typename E::Sum;
   const int C = static_cast<int>(head.n_classes);
   Sum z[few * lanes];  // [C, lanes] logits, then shifted logits, then exponentials
@@ -35,7 +42,7 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, type
     const std::int64_t row = first + lane;
     active[lane] = lane < n && counts<Sum>(head, row);
     code[lane] = active[lane] && head.codes != nullptr ? head.codes[row] : 0;
-    slope_scale[lane] = active[lane] ? scale * weight_of<Sum>(head, row) : Sum(0);
+    slope_scale[lane] = active[lane] ? slope_scale_of<Sum>(head, row, scale) : Sum(0);
     mass[lane] = Sum(1);
     shortfall[lane] = sum[lane] = Sum(0);
     if (active[lane]) {
@@ -107,9 +114,9 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, type
   return weighted;
 }
 
-// One row that counts.
+// One row that counts; `slope_scale` as above.
 template <typename E>
-typename E::Sum many_classes(const CrossEntropyHead& head, std::int64_t row, typename E::Sum scale) {
+typename E::Sum many_classes(const CrossEntropyHead& head, std::int64_t row, typename E::Sum slope_scale) {
   using Sum = typename E::Sum;
   const std::int64_t C = head.n_classes;
   const auto* x = static_cast<const typename E::Raw*>(head.logits) + row * head.logits_row_stride;
@@ -155,18 +162,22 @@ typename E::Sum many_classes(const CrossEntropyHead& head, std::int64_t row, typ
     const std::int64_t code = head.codes[row];
     const Sum at_code = gradient[code];
 #pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, Sum(0)) * scale;
-    gradient[code] = cross_entropy_slope(mass, at_code * inverse, Sum(1)) * scale;
+    for (std::int64_t c = 0; c < C; ++c) {
+      gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, Sum(0)) * slope_scale;
+    }
+    gradient[code] = cross_entropy_slope(mass, at_code * inverse, Sum(1)) * slope_scale;
   } else {
 #pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, given[c]) * scale;
+    for (std::int64_t c = 0; c < C; ++c) {
+      gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, given[c]) * slope_scale;
+    }
   }
   return loss;
 }
 
 // Rows [begin, end) of one head: their outputs, and the sum of weight * loss.
 template <typename E>
-double rows_of(const CrossEntropyHead& head, std::int64_t begin, std::int64_t end, typename E::Sum scale) {
+double rows_of(const CrossEntropyHead& head, std::int64_t begin, std::int64_t end, double scale) {
   using Sum = typename E::Sum;
   double weighted = 0;
   if (head.n_classes <= few) {
@@ -179,7 +190,7 @@ double rows_of(const CrossEntropyHead& head, std::int64_t begin, std::int64_t en
   for (std::int64_t row = begin; row < end; ++row) {
     const bool active = counts<Sum>(head, row);
     const Sum weight = active ? weight_of<Sum>(head, row) : Sum(0);
-    const Sum loss = active ? many_classes<E>(head, row, scale * weight) : Sum(0);
+    const Sum loss = active ? many_classes<E>(head, row, slope_scale_of<Sum>(head, row, scale)) : Sum(0);
     static_cast<Sum*>(head.per_sample)[row] = loss;
     if (active) {
       weighted += double(weight) * double(loss);
@@ -195,8 +206,8 @@ inline double cross_entropy_rows(Element element, const CrossEntropyHead& head, 
                                  double scale) {
   switch (element) {
     case Element::float64: return rows_of<Plain<double>>(head, begin, end, scale);
-    case Element::bfloat16: return rows_of<Brain16>(head, begin, end, static_cast<float>(scale));
-    case Element::float16: return rows_of<Half16>(head, begin, end, static_cast<float>(scale));
-    default: return rows_of<Plain<float>>(head, begin, end, static_cast<float>(scale));
+    case Element::bfloat16: return rows_of<Brain16>(head, begin, end, scale);
+    case Element::float16: return rows_of<Half16>(head, begin, end, scale);
+    default: return rows_of<Plain<float>>(head, begin, end, scale);
   }
 }

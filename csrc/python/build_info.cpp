@@ -1,4 +1,5 @@
-// cotrain.ops._build: what this copy of the core was compiled with. Does not link torch, so it loads where the core does not.
+// cotrain.ops._build: what this copy of the core was compiled with. Does not link torch, so it loads where the core
+// does not. What runs here and now only the core itself can say: cpu/instruction_set.cpp.
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -48,9 +49,6 @@ pybind11::dict build_info() {
 }  // namespace
 
 PYBIND11_MODULE(_build, module) {
-  module.doc() = "What the compiled core was built with, and which of its instruction sets this machine runs.";
+  module.doc() = "What the compiled core was built with.";
   module.def("build_info", &build_info, "Compiler, flags, torch, Python and instruction sets of this build.");
-  module.def(
-      "instruction_set", [] { return std::string(cotrain::name_of(cotrain::chosen_isa())); },
-      "The instruction set that the kernels run on here: baseline, avx2 or avx512.");
 }

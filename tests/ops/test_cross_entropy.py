@@ -69,15 +69,25 @@ def test_gradients_are_those_of_eager_whatever_is_done_with_the_losses(head_weig
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-14)
 
 
-def test_backward_twice_gives_the_same_gradient_twice():
-    logits = leaves()
-    loss = multi_head_cross_entropy(logits, codes())
+# Ways from a leaf to its logits that hand a gradient back as it is.
+ROUTES = {
+    "none": lambda leaf: leaf,
+    "view": lambda leaf: leaf.view(-1).view(leaf.shape),
+    "flatten": lambda leaf: leaf[None].flatten(0, 1),
+    "add": lambda leaf: leaf + 1.0,
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_backward_thrice_gives_the_same_gradient_thrice(route):
+    sources = leaves()
+    loss = multi_head_cross_entropy([ROUTES[route](source) for source in sources], codes())
     loss.total.backward(retain_graph=True)
-    once = [head.grad.clone() for head in logits]
+    once = [source.grad.clone() for source in sources]
     loss.total.backward(retain_graph=True)
     loss.total.backward()
-    for head, first in zip(logits, once, strict=True):
-        assert torch.allclose(head.grad, 3 * first, rtol=1e-14)
+    for source, first in zip(sources, once, strict=True):
+        assert torch.allclose(source.grad, 3 * first, rtol=1e-14)
 
 
 def test_logits_that_feed_two_losses_get_both_gradients():

@@ -63,6 +63,30 @@ def test_a_row_that_does_not_count_is_never_read(kernels):
         assert torch.equal(clean, other)
 
 
+@pytest.mark.parametrize("n_classes", [3, 50])
+@pytest.mark.parametrize("code", [-1, 2**40])
+def test_the_class_code_of_a_row_without_weight_may_be_anything(kernels, n_classes, code):
+    logits, codes = torch.randn(20, n_classes), torch.randint(0, n_classes, (20,))
+    weight = torch.rand(20) + 0.1
+    weight[7] = 0.0
+    expected = one_head(kernels, logits, codes, weight)
+    codes[7] = code
+    got = one_head(kernels, logits, codes, weight)
+    assert all(map(torch.equal, expected, got))
+    assert got[2][7] == 0.0
+    assert not got[3].view(20, n_classes)[7].any()
+
+
+@pytest.mark.parametrize("n_classes", [3, 50])
+@pytest.mark.parametrize("weight", [1e-41, 3e38])
+def test_weights_at_the_ends_of_float_weigh_as_ones_do(kernels, n_classes, weight):
+    logits, codes = torch.randn(20, n_classes), torch.randint(0, n_classes, (20,))
+    expected = one_head(kernels, logits, codes, scale=2.0)
+    got = one_head(kernels, logits, codes, torch.full((20,), weight), scale=2.0)
+    for one, other in zip(expected, got, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
 def test_weight_two_is_the_row_twice(kernels):
     logits = torch.randn(9, 6, dtype=torch.float64)
     codes = torch.randint(0, 6, (9,))
@@ -132,6 +156,25 @@ def test_a_weight_that_cannot_be_is_named(kernels, weight):
     weights = torch.tensor([1.0, weight])
     with pytest.raises(ValueError, match=r"`sample_weights\[0\]` must be finite and 0 or more; it is not in row 1\."):
         one_head(kernels, torch.zeros(2, 4), torch.tensor([0, 1]), weights)
+
+
+CODE, WEIGHT = (IndexError, "targets"), (ValueError, "sample_weights")
+
+
+@pytest.mark.parametrize(
+    ("wrong_code", "wrong_weight", "named"),
+    [((0, 1), (0, 2), CODE), ((0, 2), (0, 1), WEIGHT), ((0, 1), (0, 1), WEIGHT), ((0, 5), (1, 0), CODE)],
+    ids=["code in an earlier row", "weight in an earlier row", "both in one row", "code in an earlier head"],
+)
+def test_of_several_faults_the_first_is_named_and_a_weight_before_its_code(kernels, wrong_code, wrong_weight, named):
+    codes = [torch.zeros(6, dtype=torch.int64) for _ in range(2)]
+    weights = [torch.ones(6) for _ in range(2)]
+    codes[wrong_code[0]][wrong_code[1]] = 9
+    weights[wrong_weight[0]][wrong_weight[1]] = -1.0
+    error, name = named
+    head, row = wrong_code if named is CODE else wrong_weight
+    with pytest.raises(error, match=rf"`{name}\[{head}\]` .* row {row}\."):
+        kernels.multi_head_cross_entropy([torch.zeros(6, 4)] * 2, codes, weights, [1.0, 1.0], True)
 
 
 def test_strides_do_not_matter(kernels):

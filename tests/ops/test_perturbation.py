@@ -72,6 +72,29 @@ def test_strides_do_not_matter(kernels, layout):
     assert (perturbed.data_ptr(), perturbed.stride()) == (address, strides)
 
 
+@pytest.mark.parametrize("shared", ["clean", "gradient", "the same rows", "turned", "epsilon", "lower"])
+def test_memory_that_is_shared_with_the_stepped_rows_counts_as_it_was_before(kernels, shared):
+    buffer = torch.rand(400, generator=torch.Generator().manual_seed(8))
+    perturbed = buffer[20:].view(20, 19) if shared != "turned" else buffer[:361].view(19, 19)
+    rows = perturbed.shape
+    others = {"clean": torch.rand(rows), "gradient": torch.randn(rows), "radii": None, "floors": None}
+    if shared == "gradient":
+        buffer -= 0.5  # the box then turns signs that are read later
+    if shared in ("clean", "gradient"):
+        others[shared] = buffer[:-20].view(rows)
+    elif shared == "the same rows":
+        others["clean"] = perturbed
+    elif shared == "turned":
+        others["clean"] = perturbed.t()
+    elif shared == "epsilon":
+        others["radii"] = buffer[21:41]
+    else:
+        others["floors"] = perturbed[3]
+    expected = call(kernels.linf_step, perturbed, **others)
+    call(kernels.linf_step_, perturbed, **others)
+    assert torch.equal(perturbed, expected)
+
+
 def test_one_epsilon_per_row(kernels):
     operands = batch()
     radii = torch.tensor([0.0, 0.01, 0.02, 0.5, 1.0, math.inf])
@@ -159,7 +182,18 @@ def test_a_graph_that_needs_the_old_values_notices_that_they_are_gone():
         ({"epsilon": -0.1}, r"`epsilon` must be 0 or more; got -0.1"),
         ({"epsilon": math.nan}, r"`epsilon` must be 0 or more"),
         ({"epsilon": torch.zeros(3)}, r"`epsilon` must be a number, or a tensor that broadcasts to \(2,\); got \(3,\)"),
+        ({"epsilon": torch.tensor([0.5, -0.25])}, r"`epsilon\[1\]` must be 0 or more; got -0.25"),
+        ({"epsilon": torch.tensor(math.nan)}, r"`epsilon\[0\]` must be 0 or more; got nan"),
         ({"lower": 1.0, "upper": 0.0}, r"`lower` must be at most `upper`, 0.0; got 1.0"),
+        ({"lower": math.nan}, r"`lower` must be at most `upper`, inf; got nan"),
+        ({"upper": math.nan}, r"`upper` must be a number; got nan"),
+        (
+            {"lower": 0.5, "upper": torch.tensor([1.0, 0.5, 0.25])},
+            r"`lower\[2\]` must be at most `upper`, 0.25; got 0.5",
+        ),
+        ({"lower": torch.tensor([0.0, 2.0, 0.0]), "upper": torch.ones(3)}, r"`lower\[1\]` .* `upper`, 1.0; got 2.0"),
+        ({"lower": torch.tensor([0.0, 0.0, math.nan])}, r"`lower\[2\]` must be at most `upper`, inf; got nan"),
+        ({"upper": torch.tensor([math.nan, 0.0, 0.0])}, r"`upper\[0\]` must be a number; got nan"),
         ({"lower": torch.zeros(2)}, r"`lower` must be a number, or a tensor that broadcasts to \(3,\)"),
         ({"perturbed": torch.tensor(1.0)}, r"`perturbed` must be a tensor \[n, ...\]"),
     ],
@@ -168,6 +202,15 @@ def test_what_does_not_fit_is_refused_by_name(change, message):
     fitting = {name: torch.zeros(2, 3) for name in ("perturbed", "clean", "gradient")}
     with pytest.raises(SettingError, match=message):
         linf_step(**{**fitting, "step_size": 0.1, "epsilon": 0.1, **change})
+
+
+def test_a_bound_that_is_refused_is_named_by_its_place_among_the_features():
+    rows = torch.zeros(2, 3, 4)
+    with pytest.raises(SettingError, match=r"`lower\[1, 0\]` must be at most `upper`, 0.0; got 1.0"):
+        linf_step(rows, rows, rows, step_size=0.1, epsilon=0.1, lower=torch.tensor([[0.0], [1.0], [0.0]]), upper=0.0)
+    numbers = torch.zeros(2)
+    with pytest.raises(SettingError, match=r"`lower` must be at most `upper`, 0.0; got 1.0"):
+        linf_step(numbers, numbers, numbers, step_size=0.1, epsilon=0.1, lower=torch.tensor(1.0), upper=0.0)
 
 
 def test_integers_are_refused():

@@ -23,6 +23,7 @@ def multi_head_cross_entropy(
     need_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(total [], per_head [H], per_sample [sum n], gradient [sum n * C], or [0] where not needed)."""
+    wide = sum_dtype(logits[0].dtype)
     parts = [
         _one_head(head, *given)
         for head, given in enumerate(zip(logits, targets, sample_weights, head_weights, strict=True))
@@ -30,14 +31,14 @@ def multi_head_cross_entropy(
     per_head = torch.stack([loss for loss, _, _ in parts])
     total = (per_head * per_head.new_tensor(head_weights)).sum()
     per_sample = torch.cat([losses for _, losses, _ in parts])
-    gradient = torch.cat([slope.flatten() for _, _, slope in parts]) if need_gradient else per_head.new_empty(0)
-    return total, per_head, per_sample, gradient
+    gradient = torch.cat([slope.flatten() for _, _, slope in parts]) if need_gradient else per_sample.new_empty(0)
+    return total.to(wide), per_head.to(wide), per_sample, gradient
 
 
 def _one_head(
     head: int, logits: Tensor, target: Tensor, weight: Tensor | None, head_weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(loss [], per_sample [n], gradient [n, C]) of one head."""
+    """(loss [] in the type that weights are summed in, per_sample [n], gradient [n, C]) of one head."""
     n_rows, n_classes = logits.shape
     has_codes = target.dtype == torch.int64
     if weight is None:
@@ -60,26 +61,34 @@ def _one_head(
     shortfall = torch.where(probabilities == 0, 0.0, -probabilities * z).sum(dim=1)
 
     per_sample = torch.where(counts, mass * sums.log() + shortfall, 0.0)
-    weight = torch.where(counts, weight, 0.0)
+    weight = torch.where(counts, weight, 0.0).to(_weight_sum_dtype(weight.device))
     total_weight = weight.sum()
     total_weight = torch.where(total_weight > 0, total_weight, 1.0)
-    loss = torch.where(counts, weight * per_sample, 0.0).sum() / total_weight
+    loss = (weight * per_sample).sum() / total_weight
     slope = mass[:, None] * (exponentials / sums[:, None]) - probabilities
-    return loss, per_sample, slope * (weight * (head_weight or 1.0) / total_weight)[:, None]
+    slope_scale = (weight * (head_weight or 1.0) / total_weight).to(slope.dtype)
+    return loss, per_sample, slope * slope_scale[:, None]
+
+
+def _weight_sum_dtype(device: torch.device) -> torch.dtype:
+    """Wide enough that weights near the ends of float's range have a sum and a mean. Apple's GPU has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _check_values(head: int, codes: Tensor | None, weight: Tensor, n_classes: int) -> None:
-    """Raise on the first weight or class code that cannot be."""
-    is_wrong = ~(torch.isfinite(weight) & (weight >= 0))
-    if is_wrong.any():
-        row = int(is_wrong.nonzero()[0])
-        raise ValueError(f"`sample_weights[{head}]` must be finite and 0 or more; it is not in row {row}.")
-    if codes is None:
+    """Raise on the first row whose weight or class code cannot be; where both cannot, on the weight."""
+    is_wrong_weight = ~(torch.isfinite(weight) & (weight >= 0))
+    is_wrong = is_wrong_weight
+    if codes is not None:
+        # The code of a row without weight is not read, so it may be anything.
+        is_wrong_code = ((codes < 0) | (codes >= n_classes)) & (codes != IGNORED_CODE) & (weight != 0)
+        is_wrong = is_wrong_weight | is_wrong_code
+    if not is_wrong.any():
         return
-    is_wrong = ((codes < 0) | (codes >= n_classes)) & (codes != IGNORED_CODE)
-    if is_wrong.any():
-        row = int(is_wrong.nonzero()[0])
-        raise IndexError(
-            f"`targets[{head}]` must hold class codes from 0 to {n_classes - 1}, or -100 for a row without one; "
-            f"got {int(codes[row])} in row {row}."
-        )
+    row = int(is_wrong.nonzero()[0])
+    if codes is None or is_wrong_weight[row]:
+        raise ValueError(f"`sample_weights[{head}]` must be finite and 0 or more; it is not in row {row}.")
+    raise IndexError(
+        f"`targets[{head}]` must hold class codes from 0 to {n_classes - 1}, or -100 for a row without one; "
+        f"got {int(codes[row])} in row {row}."
+    )
