@@ -66,11 +66,14 @@ def earned_trust(
     A member's weight is proportional to exp(sharpness * skill), skill in nats a row. One that knows no more than a
     guess has weight 0. If none knows more (or no row can be used), all are trusted alike: nothing speaks for one.
 
-    Members that learnt from the labels alone differ by how much those few told them: sharpness is sqrt(n), the
-    likelihood of the held-out labels with n rows counted as sqrt(n), because members fitted to the same few labels are
-    luckier than they look. Members that have taught one another know the same things. What sets them apart is the
-    evidence of their own views, and there a weak but independent voice is worth as much as a third strong one: they are
-    pooled as equals, unless the held-out labels insist (SHARPNESS_PRICE).
+    Members that learnt from the labels alone differ by how much those few told them. Sharpness n would weigh them by
+    the likelihood of the n held-out labels, but members fitted to the same few labels are luckier than they look: it is
+    the square root of the bits that the labels hold, n log2 C. (Labels of ten classes tell members apart sooner than
+    labels of two, where weak members with views of their own are worth keeping.)
+
+    Members that have taught one another know the same things. What sets them apart is the evidence of their own views,
+    and there a weak but independent voice is worth as much as a third strong one: they are pooled as equals, unless the
+    held-out labels insist (SHARPNESS_PRICE).
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def earned_trust(
     is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0)
     n_rows = int(np.count_nonzero(is_heard & (codes >= 0)))
     if not taught:
-        return Trust(temperatures, _weights(skills, np.sqrt(n_rows)))
+        return Trust(temperatures, _weights(skills, np.sqrt(n_rows * np.log2(opinions[0].shape[1]))))
     costs = [
         n_rows * calibrated_loss(pool(calibrated, _weights(skills, sharpness)), codes, weight)
         + SHARPNESS_PRICE * sharpness

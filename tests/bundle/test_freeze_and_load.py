@@ -172,7 +172,7 @@ def test_a_learner_of_an_unknown_kind_is_refused_and_the_old_bundle_stays(
     before = (folder / "manifest.json").read_bytes()
     table, truth = a_table()
     strange = CoTrainingClassifier(
-        [("mine", Foreign(GaussianNB()), "num"), ("lr", LogisticRegression(), "say")],
+        [("mine", Foreign(LogisticRegression()), "say"), ("nb", GaussianNB(), "num")],
         rounds=0,
         n_folds=2,
         random_state=0,
