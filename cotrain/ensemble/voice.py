@@ -52,10 +52,13 @@ class Voice:
         codes: NDArray[np.integer],
         weight: NDArray[np.floating] | None = None,
         *,
-        taught: bool = False,
+        untaught: Sequence[NDArray[np.floating]] | None = None,
     ) -> Self:
-        """The rule learnt from held-out opinions on labelled rows (negative codes do not count)."""
-        trust = earned_trust(opinions, codes, weight, taught=taught)
+        """The rule learnt from held-out opinions on labelled rows (negative codes do not count).
+
+        `untaught` is what the members said before they taught one another, see predictions.earned_trust.
+        """
+        trust = earned_trust(opinions, codes, weight, untaught=untaught)
         temperature = fit_temperature(trust.pooled(opinions, voices=1.0), codes, weight)
         return cls(trust, temperature, _class_shares(codes, opinions[0].shape[1], weight))
 
@@ -66,7 +69,7 @@ def held_out_voice(
     folds: NDArray[np.integer],
     weight: NDArray[np.floating] | None = None,
     *,
-    taught: bool = False,
+    untaught: Sequence[NDArray[np.floating]] | None = None,
 ) -> NDArray[np.floating]:
     """[n, C] what the ensemble would say of every held-out row, its rule learnt without that row's fold.
 
@@ -75,13 +78,13 @@ def held_out_voice(
     opinions : m arrays [n, C], each row told by a member that was not taught it
     codes : [n] class codes
     folds : [n] the fold that a row was held out in; negative = never, and NaN in the result
-    taught : whether the members have been taught by one another
+    untaught : what the members said before they taught one another; None = `opinions` are that
     """
     told = np.full(opinions[0].shape, np.nan)
     for fold in np.unique(folds[folds >= 0]):
         inside = folds == fold
         elsewhere = np.where(inside, -1, codes)
-        voice = Voice.earned(opinions, elsewhere, weight, taught=taught)
+        voice = Voice.earned(opinions, elsewhere, weight, untaught=untaught)
         told[inside] = voice.combine([opinion[inside] for opinion in opinions])
     return told
 

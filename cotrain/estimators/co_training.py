@@ -88,7 +88,7 @@ def _begin(school: School) -> list[Graduate]:
 def _voices(findings: Findings, lecture: Lecture, last: int) -> dict[str, tuple[Voice, ...]]:
     return {
         task: tuple(
-            Voice.earned(findings.of_task(round, task), codes, lecture.weight, taught=findings.is_taught(round))
+            Voice.earned(findings.of_task(round, task), codes, lecture.weight, untaught=findings.of_task(0, task))
             for round in range(last + 1)
         )
         for task, codes in lecture.codes.items()

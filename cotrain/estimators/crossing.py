@@ -99,10 +99,6 @@ class Findings:
         """m arrays [n, C] after one round."""
         return [opinion[task] for opinion in self.opinions[round]]
 
-    def is_taught(self, round: int) -> bool:
-        """Whether any member of the main run has kept a lesson by the end of `round`."""
-        return any(any(kept) for kept in self.accepted[:round])
-
 
 def cross(lecture: Lecture, progress: Progress) -> Findings:
     """Teach every fold's school round by round until there is a reason to stop."""
@@ -188,7 +184,7 @@ def trust_after(round: int, findings: Findings, lecture: Lecture, without: int |
     for task, codes in lecture.codes.items():
         seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
         trust[task] = earned_trust(
-            findings.of_task(round, task), seen, lecture.weight, taught=findings.is_taught(round)
+            findings.of_task(round, task), seen, lecture.weight, untaught=findings.of_task(0, task)
         )
     return trust
 
@@ -229,7 +225,7 @@ def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
                 codes,
                 lecture.folds,
                 lecture.weight,
-                taught=findings.is_taught(round),
+                untaught=findings.of_task(0, task),
             )
             for round in range(len(findings.opinions))
         ]

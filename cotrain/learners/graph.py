@@ -2,6 +2,10 @@
 
 The graph is sparse (n * n_neighbors edges, never an n x n matrix). Edges are scaled to the local density, so that
 tight and loose clusters conduct alike; labels spread by F <- alpha S F + (1 - alpha) Y.
+Once teachers have spoken of most rows, labels spread twice. The first time those rows are near that have like columns.
+What then arrives at every row tells which differences are common within a class and which set classes apart
+(learners.metric); the second time those rows are near that are alike in what matters. So a graph, too, learns from its
+teachers.
 Rows that were not in the graph take the weighted mean of their nearest neighbours in it.
 
 Shapes: n = rows in the graph, k = n_neighbors, C = classes.
@@ -12,23 +16,25 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, issparse
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.neighbors import NearestNeighbors
 
 from cotrain.errors import LearnerError, SettingError
 from cotrain.frozen import Frozen
 from cotrain.learners.blocks import as_matrix
+from cotrain.learners.metric import Metric, learn_metric
+from cotrain.learners.neighbors import FAINT, Near, affinities, closeness, nearest
 from cotrain.learners.protocol import Block, Probabilities
 from cotrain.predictions.targets import Targets
 
-FAINT = 1e-9
-"""Added to distances and edges so that equal rows and far rows stay connected with a finite weight."""
+CANDIDATES = 50
+"""How many rows, nearest by the plain distance, a learnt metric chooses the neighbours from (n_neighbors if that is
+more). From all rows it chooses no better on the tables tried, and this way a search is done once, not every round."""
 
-ONE_SIDED = 0.25
-"""Weight of an edge that only one end chose. Between 0.1 and 0.3 digits of four kinds are told better than at 0.5 or 1,
-other tables about as well; at 0 rows that nobody chose would be cut off."""
+LEAST_KNOWN = 0.5
+"""Share of the graph's rows that must be labelled, by hand or by teachers, before a metric is learnt from them. With
+what few labels alone spread a graph would teach itself, and no round without teaching would be left to compare with."""
 
 
 class GraphLearner(BaseEstimator):
@@ -39,12 +45,15 @@ class GraphLearner(BaseEstimator):
     n_neighbors : k, edges out of each row; fewer where the table has fewer rows
     alpha : how far labels flow, in (0, 1); close to 1 trusts the graph more than the single label.
         0.99 is Zhou et al.'s value; scikit-learn's 0.2 keeps labels near where they were given.
+    learns_metric : whether labels of at least half of the rows (given or taught) spread a second time, over a graph
+        whose distances set the classes apart
     at_most_rows : rows in the graph; of a larger table the labelled rows and a random sample of the others enter it,
         the rest is answered by their neighbours in it. Bounds time (it grows with the square) and memory.
 
     Attributes
     ----------
     scores_ : {task: [n, C] spread labels, rows summing to 1; uniform where no label flows to}
+    metrics_ : {task: Metric}; tasks for which none was learnt are not in it
 
     References
     ----------
@@ -53,30 +62,34 @@ class GraphLearner(BaseEstimator):
     Zelnik-Manor, Perona: Self-Tuning Spectral Clustering, NIPS 2004, equation 1 (local scaling).
     """
 
-    def __init__(self, n_neighbors: int = 7, *, alpha: float = 0.99, at_most_rows: int = 20_000) -> None:
+    def __init__(
+        self, n_neighbors: int = 7, *, alpha: float = 0.99, learns_metric: bool = True, at_most_rows: int = 20_000
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.alpha = alpha
+        self.learns_metric = learns_metric
         self.at_most_rows = at_most_rows
 
     def fit(self, blocks: Sequence[Block], targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
         """Build the graph over all rows, labelled or not, and let the labels of each task spread."""
         self._check_settings()
-        X = as_matrix(blocks)
         is_labelled = np.any([target.is_labelled for target in targets.values()], axis=0)
         if not is_labelled.any():
             raise LearnerError("A graph needs at least one labelled row for labels to spread from; got none.")
         if self._graph_settings() != getattr(self, "_built_with", None) or not self._is_built_from(blocks):
-            # The graph depends on the rows alone: it is kept while rounds bring new labels for the same arrays.
+            # It depends on the rows alone: it is kept while rounds bring new labels for the same arrays.
+            X = as_matrix(blocks)
             self._rows = _rows_of_graph(is_labelled, self.at_most_rows, generator)
             self.X_ = X if len(self._rows) == X.shape[0] else X[self._rows]
-            self._edges = affinities(self.X_, self.n_neighbors)
+            self._near = nearest(self.X_, None, self._n_candidates(len(self._rows) - 1))
+            self._edges = affinities(self._near.first(self.n_neighbors))
             self._blocks = tuple(blocks)
             self._built_with = self._graph_settings()
-        rows = self._rows
-        self.scores_ = {
-            task: _spread(self._edges, _seeds(target.probabilities[rows], target.weight[rows]), self.alpha)
-            for task, target in targets.items()
-        }
+        # New ones: a shallow copy of this learner may go on with what it learnt before.
+        self.scores_, self.metrics_, self._coordinates = {}, {}, {}
+        for task, target in targets.items():
+            seeds = _seeds(target.probabilities[self._rows], target.weight[self._rows])
+            self.scores_[task] = self._spread(task, seeds)
         return self
 
     def predict(self, blocks: Sequence[Block]) -> Probabilities:
@@ -90,19 +103,23 @@ class GraphLearner(BaseEstimator):
             return {task: np.zeros((0, scores.shape[1])) for task, scores in self.scores_.items()}
         if self._is_built_from(blocks) and len(self._rows) == X.shape[0]:
             return {task: scores.copy() for task, scores in self.scores_.items()}
-        distance, neighbor = _nearest(self.X_, X, min(self.n_neighbors, self.X_.shape[0]))
-        # A Gaussian as wide as the farthest of the k: scale-free, like the graph itself.
-        closeness = np.exp(-((distance / (distance[:, -1:] + FAINT)) ** 2))
-        closeness /= closeness.sum(axis=1, keepdims=True)
-        return {task: np.einsum("nk,nkc->nc", closeness, scores[neighbor]) for task, scores in self.scores_.items()}
+        plain = nearest(self.X_, X, self._n_candidates(self.X_.shape[0]))
+        told = {}
+        for task, scores in self.scores_.items():
+            near = self._in_metric(task, plain, X).first(self.n_neighbors)
+            told[task] = np.einsum("nk,nkc->nc", closeness(near.distance), scores[near.neighbor])
+        return told
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "scores_")
 
     def freeze(self) -> Frozen:
-        """The rows of the graph and their scores; the edges are not needed to predict."""
+        """The rows of the graph, their scores and the metrics; the edges are not needed to predict."""
         self._check_fitted()
         arrays: dict[str, NDArray[Any]] = {f"scores/{task}": scores for task, scores in self.scores_.items()}
+        for task, metric in self.metrics_.items():
+            arrays |= {f"{name}/{task}": value for name, value in metric.as_arrays().items()}
+            arrays[f"coordinates/{task}"] = self._coordinates[task]
         if issparse(self.X_):
             arrays |= {"X/data": self.X_.data, "X/indices": self.X_.indices, "X/indptr": self.X_.indptr}
         else:
@@ -110,9 +127,11 @@ class GraphLearner(BaseEstimator):
         settings = {
             "n_neighbors": int(self.n_neighbors),
             "alpha": float(self.alpha),
+            "learns_metric": bool(self.learns_metric),
             "at_most_rows": int(self.at_most_rows),
             "shape": list(self.X_.shape),
             "tasks": list(self.scores_),
+            "tasks_with_metric": list(self.metrics_),
         }
         return Frozen("graph", settings, arrays)
 
@@ -120,20 +139,52 @@ class GraphLearner(BaseEstimator):
     def thaw(cls, frozen: Frozen) -> Self:
         """The learner that `freeze` put to rest."""
         settings, arrays = dict(frozen.settings), frozen.arrays
-        shape, tasks = tuple(settings.pop("shape")), settings.pop("tasks")
+        shape, tasks, with_metric = (tuple(settings.pop(name)) for name in ("shape", "tasks", "tasks_with_metric"))
         learner = cls(**settings)
         if "X/dense" in arrays:
             learner.X_ = arrays["X/dense"]
         else:
             learner.X_ = csr_matrix((arrays["X/data"], arrays["X/indices"], arrays["X/indptr"]), shape=shape)
         learner.scores_ = {task: arrays[f"scores/{task}"] for task in tasks}
+        learner.metrics_ = {
+            task: Metric.from_arrays({name: arrays[f"{name}/{task}"] for name in Metric.ARRAYS}) for task in with_metric
+        }
+        learner._coordinates = {task: arrays[f"coordinates/{task}"] for task in with_metric}
         return learner
+
+    def _spread(self, task: str, seeds: NDArray[np.floating]) -> NDArray[np.floating]:
+        """[n, C] scores of one task, and its metric if one is learnt."""
+        scores = spread(self._edges, seeds, self.alpha)
+        if not self.learns_metric or (seeds.max(axis=1) > 0).mean() < LEAST_KNOWN:
+            return scores
+        # What no label reached is alike for all classes.
+        is_reached = scores.max(axis=1) > scores.min(axis=1)
+        metric = learn_metric(self.X_, np.where(is_reached, scores.argmax(axis=1), -1))
+        if metric is None:
+            return scores
+        self.metrics_[task] = metric
+        self._coordinates[task] = metric.coordinates(self.X_)
+        near = self._in_metric(task, self._near, self.X_).first(self.n_neighbors)
+        return spread(affinities(near), seeds, self.alpha)
+
+    def _in_metric(self, task: str, near: Near, X: Block) -> Near:
+        """Candidates of the rows X as the task's metric orders them; as they are where none was learnt."""
+        if task not in self.metrics_:
+            return near
+        metric, of_graph = self.metrics_[task], self._coordinates[task]
+        own = of_graph if X is self.X_ else metric.coordinates(X)
+        return Near(*metric.corrected(near.distance, near.neighbor, own, of_graph))
+
+    def _n_candidates(self, n_others: int) -> int:
+        return min(max(CANDIDATES, self.n_neighbors) if self.learns_metric else self.n_neighbors, n_others)
 
     def _check_settings(self) -> None:
         if not 0.0 < self.alpha < 1.0:
             raise SettingError("alpha", self.alpha, "between 0 and 1, both excluded", hint="0.99 lets labels flow far.")
         if self.n_neighbors < 1:
             raise SettingError("n_neighbors", self.n_neighbors, "at least 1")
+        if not isinstance(self.learns_metric, (bool, np.bool_)):
+            raise SettingError("learns_metric", self.learns_metric, "True or False")
         if self.at_most_rows < 2:
             raise SettingError("at_most_rows", self.at_most_rows, "at least 2")
 
@@ -141,37 +192,12 @@ class GraphLearner(BaseEstimator):
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This GraphLearner is not fitted yet; call `fit` first.")
 
-    def _graph_settings(self) -> tuple[int, int]:
-        return self.n_neighbors, self.at_most_rows
+    def _graph_settings(self) -> tuple[int, bool, int]:
+        return self.n_neighbors, self.learns_metric, self.at_most_rows
 
     def _is_built_from(self, blocks: Sequence[Block]) -> bool:
         built = getattr(self, "_blocks", ())
         return len(built) == len(blocks) and all(a is b for a, b in zip(built, blocks, strict=True))
-
-
-def affinities(X: Block, n_neighbors: int) -> csr_matrix:
-    """[n, n] sparse, symmetric, normalised: S = D^-1/2 W D^-1/2 with W_ij = exp(-d_ij^2 / (s_i s_j)).
-
-    s_i is the distance of row i to its k-th neighbour. An edge stands if both ends count the other among their nearest;
-    if only one does, it has ONE_SIDED of the weight: rows that single each other out are more often of one class.
-    """
-    n_rows = X.shape[0]
-    k = min(n_neighbors, n_rows - 1)
-    if k < 1:
-        return csr_matrix((n_rows, n_rows))
-    distance, neighbor = _nearest(X, None, k)
-    scale = distance[:, -1] + FAINT
-    weight = np.exp(-(distance**2) / (scale[:, None] * scale[neighbor])) + FAINT
-    W = csr_matrix((weight.ravel(), neighbor.ravel(), np.arange(0, n_rows * k + 1, k)), shape=(n_rows, n_rows))
-    W = (1 - ONE_SIDED) * W.minimum(W.T) + ONE_SIDED * W.maximum(W.T)
-    half = diags(1.0 / np.sqrt(np.asarray(W.sum(axis=1)).ravel()))
-    return csr_matrix(half @ W @ half)
-
-
-def _nearest(X: Block, queries: Block | None, k: int) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
-    # Exact search in cache-sized pieces: faster than trees beyond some twenty columns, and it takes sparse rows.
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X)
-    return search.kneighbors(queries)
 
 
 def _seeds(probabilities: NDArray[np.floating], weight: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -180,7 +206,7 @@ def _seeds(probabilities: NDArray[np.floating], weight: NDArray[np.floating]) ->
     return np.where(weight[:, None] > 0, probabilities, 0.0) * weight[:, None]
 
 
-def _spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.floating]:
+def spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.floating]:
     """F = (1 - alpha)(I - alpha S)^-1 Y by iteration, until a step moves nothing that could turn a label."""
     F = Y.copy()
     # The error shrinks by alpha a step: ln(1000) / (1 - alpha) steps leave a thousandth of it.

@@ -16,14 +16,6 @@ from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import pool
 from cotrain.predictions.scores import log_loss, skill
 
-SHARPNESSES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""What `earned_trust` tries for members that have taught one another, per nat of skill."""
-
-SHARPNESS_PRICE = 0.4
-"""Nats of held-out log-likelihood that one more unit of sharpness must save. At 0 luck picks favourites among members
-that were heard on ten labels; at 1 tables suffer on which some members really are better. Between 0.2 and 0.5 little
-changes."""
-
 FAINTEST_VOICE = 1e-12
 """Share of the strongest member's weight that everyone who knows anything keeps."""
 
@@ -59,28 +51,29 @@ def earned_trust(
     codes: NDArray[np.integer],
     weight: NDArray[np.floating] | None = None,
     *,
-    taught: bool = False,
+    untaught: Sequence[NDArray[np.floating]] | None = None,
 ) -> Trust:
     """Trust from out-of-fold opinions on labelled rows.
 
-    A member's weight is proportional to exp(sharpness * skill), skill in nats a row. One that knows no more than a
-    guess has weight 0. If none knows more (or no row can be used), all are trusted alike: nothing speaks for one.
+    A member's weight is proportional to exp(sharpness * skill), skill in nats a row, as it was before the members
+    taught one another. One that knows no more than a guess has weight 0. If none knows more (or no row can be used),
+    all are trusted alike: nothing speaks for one.
+
+    Skill from before any teaching, because taught members know the same things: their skills are nearly equal, and the
+    differences that are left are luck. What a member can add to the others is the evidence of its own views, and how
+    much that is worth was to be seen while it had nothing else.
 
     Members that learnt from the labels alone differ by how much those few told them. Sharpness n would weigh them by
     the likelihood of the n held-out labels, but members fitted to the same few labels are luckier than they look: it is
     the square root of the bits that the labels hold, n log2 C. (Labels of ten classes tell members apart sooner than
     labels of two, where weak members with views of their own are worth keeping.)
 
-    Members that have taught one another know the same things. What sets them apart is the evidence of their own views,
-    and there a weak but independent voice is worth as much as a third strong one: they are pooled as equals, unless the
-    held-out labels insist (SHARPNESS_PRICE).
-
     Parameters
     ----------
-    opinions : m arrays [n, C]; NaN rows (abstentions, rows not held out) do not count
+    opinions : m arrays [n, C] that are to be heard; NaN rows (abstentions, rows not held out) do not count
     codes : [n], negative = not labelled
     weight : [n] sample weights
-    taught : whether the members have been taught by one another
+    untaught : m arrays [n, C] what the same members said before any teaching; None = `opinions` are that
 
     References
     ----------
@@ -88,19 +81,12 @@ def earned_trust(
     section 3.3 (pseudo-BMA weights from held-out likelihood; there with all n).
     """
     temperatures = np.array([fit_temperature(opinion, codes, weight) for opinion in opinions])
-    calibrated = [temper(opinion, t) for opinion, t in zip(opinions, temperatures, strict=True)]
+    own = opinions if untaught is None else untaught
+    calibrated = [temper(opinion, fit_temperature(opinion, codes, weight)) for opinion in own]
     skills = np.array([skill(opinion, codes, weight) for opinion in calibrated])
-    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0)
-    n_rows = int(np.count_nonzero(is_heard & (codes >= 0)))
-    if not taught:
-        return Trust(temperatures, _weights(skills, np.sqrt(n_rows * np.log2(opinions[0].shape[1]))))
-    costs = [
-        n_rows * calibrated_loss(pool(calibrated, _weights(skills, sharpness)), codes, weight)
-        + SHARPNESS_PRICE * sharpness
-        for sharpness in SHARPNESSES
-    ]
-    # NaN (no row to be heard on) compares as the least: then the first, all alike, is as good as any.
-    return Trust(temperatures, _weights(skills, SHARPNESSES[int(np.argmin(costs))]))
+    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in own], axis=0)
+    n_bits = np.count_nonzero(is_heard & (codes >= 0)) * np.log2(own[0].shape[1])
+    return Trust(temperatures, _weights(skills, np.sqrt(n_bits)))
 
 
 def _weights(skills: NDArray[np.floating], sharpness: float) -> NDArray[np.floating]:

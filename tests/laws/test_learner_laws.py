@@ -23,12 +23,15 @@ from cotrain.learners.deep.learner import NetworkLearner
 from cotrain.predictions import Targets, from_codes
 
 MAKERS: dict[str, Callable[[], Learner]] = {
-    "logistic": lambda: ClassicalLearner(LogisticRegression(max_iter=1000, tol=1e-8)),
+    # Newton steps: in float32, which blocks are, L-BFGS stops where its last few steps happen to lead.
+    "logistic": lambda: ClassicalLearner(LogisticRegression(solver="newton-cg", max_iter=1000, tol=1e-6)),
     "trees": lambda: ClassicalLearner(ExtraTreesClassifier(n_estimators=8)),
     "bayes": lambda: ClassicalLearner(GaussianNB()),
     "neighbors": lambda: ClassicalLearner(KNeighborsClassifier(5)),  # takes no sample_weight
     "svm": lambda: ClassicalLearner(LinearSVC(tol=1e-8, dual=False)),  # has no predict_proba
-    "pipeline": lambda: ClassicalLearner(make_pipeline(MaxAbsScaler(), LogisticRegression(max_iter=1000, tol=1e-8))),
+    "pipeline": lambda: ClassicalLearner(
+        make_pipeline(MaxAbsScaler(), LogisticRegression(solver="newton-cg", max_iter=1000, tol=1e-6))
+    ),
     "graph": lambda: GraphLearner(),
     "network": lambda: NetworkLearner(hidden=8, embedding=8, copies=2, min_steps=15, max_steps=15),
 }

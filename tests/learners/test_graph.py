@@ -1,7 +1,12 @@
 """Labels flow along the edges of a graph, to near rows first, and never need more than it may hold."""
 
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 from scipy.special import softmax
 from sklearn.datasets import load_digits, load_wine, make_moons
@@ -9,14 +14,14 @@ from sklearn.exceptions import NotFittedError
 
 from cotrain.errors import LearnerError, SettingError
 from cotrain.learners import GraphLearner
-from cotrain.learners.graph import ONE_SIDED, affinities
+from cotrain.learners.neighbors import ONE_SIDED, affinities, nearest
 from cotrain.predictions import Targets, from_codes
 
 
 def test_three_rows_on_a_line_get_what_the_formula_says() -> None:
     # Worked by hand: F = (1 - a)(I - a S)^-1 Y, rows scaled to 1, for the graph of rows 0, 1 and 3 on a line.
     X = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
-    S = affinities(X, 2).toarray()
+    S = affinities(nearest(X, None, 2)).toarray()
     scale = np.array([3.0, 2.0, 3.0])  # the distance of each row to its second neighbour
     W = np.array(
         [
@@ -37,7 +42,7 @@ def test_three_rows_on_a_line_get_what_the_formula_says() -> None:
 
 
 def test_an_edge_that_only_one_end_chose_weighs_a_part() -> None:
-    S = affinities(np.array([[0.0], [1.0], [3.0]], dtype=np.float32), 1).toarray()
+    S = affinities(nearest(np.array([[0.0], [1.0], [3.0]], dtype=np.float32), None, 1)).toarray()
     # Rows 0 and 1 are each other's nearest; row 2 (at 3, scale 2) has row 1 as its nearest, which does not return it.
     mutual, one_sided = np.exp(-1.0), ONE_SIDED * np.exp(-(2.0**2) / (2.0 * 1.0))
     W = np.array([[0, mutual, 0], [mutual, 0, one_sided], [0, one_sided, 0]])
@@ -53,6 +58,85 @@ def test_two_moons_need_one_label_each() -> None:
     assert (learner.scores_["y"].argmax(axis=1) == codes).mean() > 0.97
 
 
+def noisy_clouds() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """400 rows of two classes that two of ten columns tell apart; in the others rows lie about at random."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(400) % 2
+    X = rng.normal(size=(400, 10)) * np.where(np.arange(10) < 2, 1.0, 3.0)
+    X[:, :2] += 3.0 * codes[:, None]
+    return X.astype(np.float32), codes
+
+
+def mostly_right(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The codes with every fifth one wrong, as teachers may be."""
+    return np.where(np.arange(len(codes)) % 5 == 0, 1 - codes, codes)
+
+
+def test_a_graph_learns_in_which_columns_classes_differ() -> None:
+    X, codes = noisy_clouds()
+    targets = {"y": from_codes(mostly_right(codes[:300]), 2)}
+    plain, learnt = (
+        GraphLearner(learns_metric=learns).fit([X[:300]], targets, np.random.default_rng(0)) for learns in (False, True)
+    )
+    for rows, told in (
+        (slice(0, 300), [learner.scores_["y"] for learner in (plain, learnt)]),
+        (slice(300, 400), [learner.predict([X[300:]])["y"] for learner in (plain, learnt)]),
+    ):
+        of_plain, of_learnt = ((opinion.argmax(axis=1) != codes[rows]).mean() for opinion in told)
+        assert of_learnt < of_plain / 2
+
+
+def test_from_what_few_labels_spread_a_graph_does_not_teach_itself() -> None:
+    X, codes = noisy_clouds()
+    for n_given, learns in ((199, False), (200, True)):
+        given = np.where(np.arange(400) < n_given, codes, -1)
+        learner = GraphLearner().fit([X], {"y": from_codes(given, 2)}, np.random.default_rng(0))
+        assert bool(learner.metrics_) is learns
+    few = {"y": from_codes(np.where(np.arange(400) < 10, codes, -1), 2)}
+    told, plain = (
+        GraphLearner(learns_metric=learns).fit([X], few, np.random.default_rng(0)) for learns in (True, False)
+    )
+    assert np.array_equal(told.scores_["y"], plain.scores_["y"])
+    assert np.array_equal(told.predict([X[:50] + 0.1])["y"], plain.predict([X[:50] + 0.1])["y"])
+
+
+def test_what_teachers_say_of_rows_changes_how_far_apart_they_are() -> None:
+    X, codes = noisy_clouds()
+    few = GraphLearner().fit(
+        [X], {"y": from_codes(np.where(np.arange(400) < 4, codes, -1), 2)}, np.random.default_rng(0)
+    )
+    taught = copy(few).fit([X], {"y": from_codes(mostly_right(codes), 2)}, np.random.default_rng(0))
+    before, after = few.predict([X[:50] + 0.1])["y"], taught.predict([X[:50] + 0.1])["y"]
+    assert (after.argmax(axis=1) == codes[:50]).mean() > (before.argmax(axis=1) == codes[:50]).mean()
+    # The copy went on; what it was copied from still says what it said.
+    assert np.array_equal(few.predict([X[:50] + 0.1])["y"], before)
+
+
+@pytest.mark.parametrize("store", [np.asarray, csr_matrix])
+def test_learnt_distances_survive_the_bundle(store: Callable[[NDArray[np.float32]], Any]) -> None:
+    X, codes = noisy_clouds()
+    learner = GraphLearner().fit([store(X)], {"a/b": from_codes(mostly_right(codes), 2)}, np.random.default_rng(0))
+    frozen = learner.freeze()
+    assert all(array.flags.c_contiguous for array in frozen.arrays.values())
+    queries = [store(X[:90] + np.float32(0.1))]
+    assert learner.metrics_
+    assert np.array_equal(GraphLearner.thaw(frozen).predict(queries)["a/b"], learner.predict(queries)["a/b"])
+
+
+def test_every_task_has_distances_of_its_own() -> None:
+    X, codes = noisy_clouds()
+    other = (X[:, 5] > 0).astype(int)
+    given = np.arange(400) < 300
+    told = GraphLearner().fit(
+        [X],
+        {"y": from_codes(np.where(given, codes, -1), 2), "z": from_codes(np.where(given, other, -1), 2)},
+        np.random.default_rng(0),
+    )
+    alone = GraphLearner().fit([X], {"z": from_codes(np.where(given, other, -1), 2)}, np.random.default_rng(0))
+    assert not np.array_equal(told.metrics_["y"].directions, told.metrics_["z"].directions)
+    assert np.array_equal(told.scores_["z"], alone.scores_["z"])
+
+
 def test_the_class_with_most_labels_does_not_flood_the_graph() -> None:
     X, codes = load_wine(return_X_y=True)
     X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
@@ -66,7 +150,7 @@ def test_the_class_with_most_labels_does_not_flood_the_graph() -> None:
 
 def test_the_graph_is_sparse_symmetric_and_no_louder_than_1() -> None:
     X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
-    S = affinities(X, 5)
+    S = affinities(nearest(X, None, 5))
     assert issparse(S)
     assert S.nnz <= 2 * 60 * 5
     assert abs(S - S.T).max() < 1e-12
@@ -154,7 +238,7 @@ def test_sparse_rows_are_never_made_dense() -> None:
 
 def test_settings_out_of_range_are_refused() -> None:
     X = np.zeros((4, 1), dtype=np.float32)
-    for settings in ({"alpha": 1.0}, {"alpha": 0.0}, {"n_neighbors": 0}, {"at_most_rows": 1}):
+    for settings in ({"alpha": 1.0}, {"alpha": 0.0}, {"n_neighbors": 0}, {"at_most_rows": 1}, {"learns_metric": "no"}):
         with pytest.raises(SettingError, match=next(iter(settings))):
             GraphLearner(**settings).fit([X], {"y": from_codes(np.arange(4) % 2, 2)}, np.random.default_rng(0))  # type: ignore[arg-type]
 

@@ -69,20 +69,22 @@ def test_unlabelled_rows_and_abstentions_earn_nothing() -> None:
 def test_only_rows_on_which_anybody_was_heard_count() -> None:
     told, codes = members()
     never_held_out = [np.vstack([one, np.full((500, 3), np.nan)]) for one in told]
-    for taught in (False, True):
-        heard = earned_trust(told, codes, taught=taught).weights
-        longer = earned_trust(never_held_out, np.append(codes, np.zeros(500, dtype=int)), taught=taught).weights
-        np.testing.assert_array_equal(longer, heard)
+    heard = earned_trust(told, codes).weights
+    more_codes = np.append(codes, np.zeros(500, dtype=int))
+    np.testing.assert_array_equal(earned_trust(never_held_out, more_codes).weights, heard)
+    taught = [np.vstack([told[0], np.full((500, 3), 1 / 3)])] * 3
+    np.testing.assert_array_equal(earned_trust(taught, more_codes, untaught=never_held_out).weights, heard)
 
 
-def test_members_that_taught_one_another_are_equals_unless_the_labels_insist() -> None:
-    told, codes = members(20)
-    alike = earned_trust(told[:2], codes, taught=True).weights
-    np.testing.assert_allclose(alike, 0.5)
-    assert earned_trust(told[:2], codes).weights[0] > 0.6, "on labels alone the better one weighs more"
-    # Three that make the same mistakes outvote the one that knows better, and a thousand labels say so.
-    told, codes = members(1000)
-    assert earned_trust([told[0], *[told[1]] * 3], codes, taught=True).weights[0] > 0.4
+def test_what_members_knew_before_they_were_taught_is_what_they_weigh() -> None:
+    told, codes = members(60)
+    alike = [told[0], told[0], told[0]]  # as if all had learnt the same from one another
+    np.testing.assert_allclose(earned_trust(alike, codes).weights, 1 / 3)
+    taught, before = earned_trust(alike, codes, untaught=told), earned_trust(told, codes)
+    np.testing.assert_array_equal(taught.weights, before.weights)
+    assert taught.weights[0] > 0.6
+    # How sure they sound is another matter: that is heard now.
+    np.testing.assert_array_equal(taught.temperatures, earned_trust(alike, codes).temperatures)
 
 
 def test_whoever_knows_anything_keeps_a_voice() -> None:
