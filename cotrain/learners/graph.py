@@ -2,8 +2,8 @@
 
 The graph is sparse (n * n_neighbors edges, never an n x n matrix). Edges are scaled to the local density, so that
 tight and loose clusters conduct alike; labels spread by F <- alpha S F + (1 - alpha) Y.
-Once teachers have spoken of most rows, labels spread twice. The first time those rows are near that have like columns.
-What then arrives at every row tells which differences are common within a class and which set classes apart
+Once teachers have spoken of half of the rows, labels spread twice. The first time those rows are near that have like
+columns. What then arrives at every row tells which differences are common within a class and which set classes apart
 (learners.metric); the second time those rows are near that are alike in what matters. So a graph, too, learns from its
 teachers.
 Rows that were not in the graph take the weighted mean of their nearest neighbours in it.
@@ -24,8 +24,9 @@ from cotrain.errors import LearnerError, SettingError
 from cotrain.frozen import Frozen
 from cotrain.learners.blocks import as_matrix
 from cotrain.learners.metric import Metric, learn_metric
-from cotrain.learners.neighbors import FAINT, Near, affinities, closeness, nearest
+from cotrain.learners.neighbors import Near, affinities, closeness, nearest
 from cotrain.learners.protocol import Block, Probabilities
+from cotrain.learners.spreading import seeds_of, spread
 from cotrain.predictions.targets import Targets
 
 CANDIDATES = 50
@@ -33,8 +34,12 @@ CANDIDATES = 50
 more). From all rows it chooses no better on the tables tried, and this way a search is done once, not every round."""
 
 LEAST_KNOWN = 0.5
-"""Share of the graph's rows that must be labelled, by hand or by teachers, before a metric is learnt from them. With
-what few labels alone spread a graph would teach itself, and no round without teaching would be left to compare with."""
+"""Share of the graph's rows that teachers must have spoken of before a metric is learnt. From what given labels alone
+spread a graph would teach itself, and no round without teaching would be left to compare with; only where all rows are
+labelled there is nothing to spread, and they do."""
+
+QUERIES_AT_ONCE = 4096
+"""Bounds the memory of a prediction, some hundred numbers a candidate."""
 
 
 class GraphLearner(BaseEstimator):
@@ -45,8 +50,8 @@ class GraphLearner(BaseEstimator):
     n_neighbors : k, edges out of each row; fewer where the table has fewer rows
     alpha : how far labels flow, in (0, 1); close to 1 trusts the graph more than the single label.
         0.99 is Zhou et al.'s value; scikit-learn's 0.2 keeps labels near where they were given.
-    learns_metric : whether labels of at least half of the rows (given or taught) spread a second time, over a graph
-        whose distances set the classes apart
+    learns_metric : whether labels spread a second time, over a graph whose distances set the classes apart, where
+        teachers have spoken of at least half of the graph's rows or all of them are labelled
     at_most_rows : rows in the graph; of a larger table the labelled rows and a random sample of the others enter it,
         the rest is answered by their neighbours in it. Bounds time (it grows with the square) and memory.
 
@@ -81,15 +86,22 @@ class GraphLearner(BaseEstimator):
             X = as_matrix(blocks)
             self._rows = _rows_of_graph(is_labelled, self.at_most_rows, generator)
             self.X_ = X if len(self._rows) == X.shape[0] else X[self._rows]
-            self._near = nearest(self.X_, None, self._n_candidates(len(self._rows) - 1))
-            self._edges = affinities(self._near.first(self.n_neighbors))
+            self._edges = affinities(nearest(self.X_, None, min(self.n_neighbors, len(self._rows) - 1)))
+            self._candidates: Near | None = None  # sought when a metric first asks for them
             self._blocks = tuple(blocks)
             self._built_with = self._graph_settings()
         # New ones: a shallow copy of this learner may go on with what it learnt before.
-        self.scores_, self.metrics_, self._coordinates = {}, {}, {}
+        scores: dict[str, NDArray[np.floating]] = {}
+        metrics: dict[str, Metric] = {}
+        coordinates: dict[str, NDArray[np.float64]] = {}
         for task, target in targets.items():
-            seeds = _seeds(target.probabilities[self._rows], target.weight[self._rows])
-            self.scores_[task] = self._spread(task, seeds)
+            seeds = seeds_of(target.probabilities[self._rows], target.weight[self._rows])
+            scores[task] = spread(self._edges, seeds, self.alpha)
+            metric = self._metric(scores[task], target) if self.learns_metric else None
+            if metric is not None:
+                metrics[task], coordinates[task] = metric, metric.coordinates(self.X_)
+                scores[task] = spread(self._edges_in(metric, coordinates[task]), seeds, self.alpha)
+        self.scores_, self.metrics_, self._coordinates = scores, metrics, coordinates
         return self
 
     def predict(self, blocks: Sequence[Block]) -> Probabilities:
@@ -103,12 +115,8 @@ class GraphLearner(BaseEstimator):
             return {task: np.zeros((0, scores.shape[1])) for task, scores in self.scores_.items()}
         if self._is_built_from(blocks) and len(self._rows) == X.shape[0]:
             return {task: scores.copy() for task, scores in self.scores_.items()}
-        plain = nearest(self.X_, X, self._n_candidates(self.X_.shape[0]))
-        told = {}
-        for task, scores in self.scores_.items():
-            near = self._in_metric(task, plain, X).first(self.n_neighbors)
-            told[task] = np.einsum("nk,nkc->nc", closeness(near.distance), scores[near.neighbor])
-        return told
+        parts = [self._told(X[start : start + QUERIES_AT_ONCE]) for start in range(0, X.shape[0], QUERIES_AT_ONCE)]
+        return {task: np.concatenate([part[task] for part in parts]) for task in self.scores_}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "scores_")
@@ -139,7 +147,8 @@ class GraphLearner(BaseEstimator):
     def thaw(cls, frozen: Frozen) -> Self:
         """The learner that `freeze` put to rest."""
         settings, arrays = dict(frozen.settings), frozen.arrays
-        shape, tasks, with_metric = (tuple(settings.pop(name)) for name in ("shape", "tasks", "tasks_with_metric"))
+        shape, tasks = tuple(settings.pop("shape")), settings.pop("tasks")
+        with_metric = settings.pop("tasks_with_metric", ())
         learner = cls(**settings)
         if "X/dense" in arrays:
             learner.X_ = arrays["X/dense"]
@@ -152,31 +161,35 @@ class GraphLearner(BaseEstimator):
         learner._coordinates = {task: arrays[f"coordinates/{task}"] for task in with_metric}
         return learner
 
-    def _spread(self, task: str, seeds: NDArray[np.floating]) -> NDArray[np.floating]:
-        """[n, C] scores of one task, and its metric if one is learnt."""
-        scores = spread(self._edges, seeds, self.alpha)
-        if not self.learns_metric or (seeds.max(axis=1) > 0).mean() < LEAST_KNOWN:
-            return scores
+    def _metric(self, scores: NDArray[np.floating], target: Targets) -> Metric | None:
+        """What spread labels tell of distances; None where teachers have not said enough."""
+        is_labelled = target.is_labelled[self._rows]
+        if not (is_labelled.all() or (target.is_taught and is_labelled.mean() >= LEAST_KNOWN)):
+            return None
         # What no label reached is alike for all classes.
         is_reached = scores.max(axis=1) > scores.min(axis=1)
-        metric = learn_metric(self.X_, np.where(is_reached, scores.argmax(axis=1), -1))
-        if metric is None:
-            return scores
-        self.metrics_[task] = metric
-        self._coordinates[task] = metric.coordinates(self.X_)
-        near = self._in_metric(task, self._near, self.X_).first(self.n_neighbors)
-        return spread(affinities(near), seeds, self.alpha)
+        return learn_metric(self.X_, np.where(is_reached, scores.argmax(axis=1), -1))
 
-    def _in_metric(self, task: str, near: Near, X: Block) -> Near:
-        """Candidates of the rows X as the task's metric orders them; as they are where none was learnt."""
-        if task not in self.metrics_:
-            return near
-        metric, of_graph = self.metrics_[task], self._coordinates[task]
-        own = of_graph if X is self.X_ else metric.coordinates(X)
-        return Near(*metric.corrected(near.distance, near.neighbor, own, of_graph))
+    def _edges_in(self, metric: Metric, coordinates: NDArray[np.float64]) -> csr_matrix:
+        """The graph's edges by the learnt distances."""
+        if self._candidates is None:
+            n_candidates = max(CANDIDATES, self.n_neighbors)
+            self._candidates = nearest(self.X_, None, min(n_candidates, len(self._rows) - 1))
+        near = Near(*metric.corrected(*self._candidates, coordinates, coordinates))
+        return affinities(near.first(self.n_neighbors))
 
-    def _n_candidates(self, n_others: int) -> int:
-        return min(max(CANDIDATES, self.n_neighbors) if self.learns_metric else self.n_neighbors, n_others)
+    def _told(self, X: Block) -> Probabilities:
+        """{task: [n, C]} for a few rows that are not the graph's own."""
+        n_candidates = max(CANDIDATES, self.n_neighbors) if self.metrics_ else self.n_neighbors
+        plain = nearest(self.X_, X, min(n_candidates, self.X_.shape[0]))
+        told = {}
+        for task, scores in self.scores_.items():
+            near, metric = plain, self.metrics_.get(task)
+            if metric is not None:
+                near = Near(*metric.corrected(*plain, metric.coordinates(X), self._coordinates[task]))
+            near = near.first(self.n_neighbors)
+            told[task] = np.einsum("nk,nkc->nc", closeness(near.distance), scores[near.neighbor])
+        return told
 
     def _check_settings(self) -> None:
         if not 0.0 < self.alpha < 1.0:
@@ -192,38 +205,12 @@ class GraphLearner(BaseEstimator):
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This GraphLearner is not fitted yet; call `fit` first.")
 
-    def _graph_settings(self) -> tuple[int, bool, int]:
-        return self.n_neighbors, self.learns_metric, self.at_most_rows
+    def _graph_settings(self) -> tuple[int, int]:
+        return self.n_neighbors, self.at_most_rows
 
     def _is_built_from(self, blocks: Sequence[Block]) -> bool:
         built = getattr(self, "_blocks", ())
         return len(built) == len(blocks) and all(a is b for a, b in zip(built, blocks, strict=True))
-
-
-def _seeds(probabilities: NDArray[np.floating], weight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """[n, C] what flows from each row: its label times its weight."""
-    # An unlabelled row's probabilities are never read: whatever they are, even NaN, 0 flows from it.
-    return np.where(weight[:, None] > 0, probabilities, 0.0) * weight[:, None]
-
-
-def spread(S: csr_matrix, Y: NDArray[np.floating], alpha: float) -> NDArray[np.floating]:
-    """F = (1 - alpha)(I - alpha S)^-1 Y by iteration, until a step moves nothing that could turn a label."""
-    F = Y.copy()
-    # The error shrinks by alpha a step: ln(1000) / (1 - alpha) steps leave a thousandth of it.
-    for _ in range(min(300, int(np.ceil(7 / (1 - alpha))))):
-        previous, F = F, alpha * (S @ F) + (1 - alpha) * Y
-        if np.abs(F - previous).max() < 1e-5 * max(F.max(), FAINT):
-            break
-    # With alpha near 1 far rows hear little more than how many labels each class has, and in which part of the graph
-    # they happen to lie; the largest class would flood it. So each class is given a share of the whole by the root of
-    # its labels' mass: by the mass itself it still floods, and in equal shares a rare class would be everywhere.
-    reach = F.sum(axis=0)
-    F = F * np.divide(np.sqrt(Y.sum(axis=0)), reach, out=np.zeros_like(reach), where=reach > 0)
-    mass = F.sum(axis=1, keepdims=True)
-    reached = mass[:, 0] > 0
-    scores = np.full_like(F, 1.0 / F.shape[1])
-    scores[reached] = F[reached] / mass[reached]
-    return scores
 
 
 def _rows_of_graph(

@@ -4,7 +4,7 @@ Columns that vary much within a class say little about it: their differences are
 scatter). Differences along the lines that lead from one class's mean to another's count once more (discriminants).
 Classes need be known for most rows only, and not without error: what enters are means and scatters over all of them.
 
-A Metric corrects plain distances that are at hand; it never needs the rows dense, nor a matrix of n x n or d x d.
+A Metric corrects plain distances that are at hand; it never needs sparse rows dense, nor a matrix of n x n.
 
 Shapes: n = rows, d = columns, q = directions, C = classes, c = candidates, neighbours by the plain distance.
 """
@@ -92,7 +92,7 @@ def learn_metric(X: Block, codes: NDArray[np.integer]) -> Metric | None:
     """The metric that sets the classes of these rows apart.
 
     With S the within-class scatter, shrunk towards a multiple of the identity, M = S^-1 and D the projection of
-    M^1/2 x onto the span of the classes' means, both scaled to the same mean over pairs of rows:
+    M^1/2 x onto the span of the whitened and centred means of the classes, both scaled to the same mean over pairs:
     distance^2(x, y) = |M^1/2 (x - y)|^2 + |D (x - y)|^2.
 
     Parameters
@@ -120,11 +120,11 @@ def learn_metric(X: Block, codes: NDArray[np.integer]) -> Metric | None:
     shares = indicators.mean(axis=0)
     means = np.asarray(X.T @ indicators).T / indicators.sum(axis=0)[:, None]  # [C, d]
     overall = shares @ means
-    squares = X.multiply(X).sum(axis=0) if issparse(X) else np.einsum("nd,nd->d", X, X)
-    total = float(np.sum(squares) / len(members) - overall @ overall)
+    mean_square = float((X.multiply(X).sum() if issparse(X) else np.square(X).sum()) / len(members))
+    total = mean_square - float(overall @ overall)
     within = _Scatter(X, means, shares)
     trace = total - float(shares @ ((means - overall) ** 2).sum(axis=1))
-    if not trace > NOTHING * total:
+    if not trace > NOTHING * mean_square:  # not of the total, which may be rounding itself
         return None
     values, axes = _largest(within)
 
@@ -135,9 +135,10 @@ def learn_metric(X: Block, codes: NDArray[np.integer]) -> Metric | None:
     gains = 1.0 / ((1 - SHRINKAGE) * np.maximum(values, 0.0) + SHRINKAGE * alike) - plain
     spread = plain * total + gains @ _variances(X @ axes)  # half the mean of |M^1/2 (x - y)|^2 over pairs of rows
 
-    discriminants = _discriminants((means - overall) * np.sqrt(shares)[:, None], axes, plain, gains)
-    # Classes whose means are all the same have no discriminant, and the sum of none is not divided by.
-    between = np.full(discriminants.shape[1], 1.0) / max(_variances(X @ discriminants).sum(), np.finfo(float).tiny)
+    least = np.sqrt(NOTHING * spread)
+    discriminants = _discriminants((means - overall) * np.sqrt(shares)[:, None], axes, plain, gains, least)
+    n_discriminants = discriminants.shape[1]  # 0 where the classes' means are all the same
+    between = np.ones(n_discriminants) / (_variances(X @ discriminants).sum() if n_discriminants else 1.0)
     return Metric(
         plain=float(plain / spread),
         # In the layout in which a bundle keeps it: with another one products may differ in their last bits.
@@ -165,18 +166,22 @@ def _largest(within: LinearOperator) -> tuple[NDArray[np.float64], NDArray[np.fl
         first = max(n_columns - MOST_DIRECTIONS, 0)
         values, axes = eigh(within @ np.eye(n_columns), subset_by_index=[first, n_columns - 1])
         return values[::-1], axes[:, ::-1]
-    # A start of its own: without it the solver draws one from the global generator.
-    start = np.random.default_rng(0).normal(size=n_columns)
-    values, axes = eigsh(within, k=MOST_DIRECTIONS_SOUGHT, which="LA", v0=start)
+    # The solver draws where it starts, and, of a scatter of few dimensions, where it starts again.
+    values, axes = eigsh(within, k=MOST_DIRECTIONS_SOUGHT, which="LA", rng=np.random.default_rng(0))
     return values[::-1], axes[:, ::-1]
 
 
 def _discriminants(
-    between: NDArray[np.float64], axes: NDArray[np.float64], plain: float, gains: NDArray[np.float64]
+    between: NDArray[np.float64],
+    axes: NDArray[np.float64],
+    plain: float,
+    gains: NDArray[np.float64],
+    least: float,
 ) -> NDArray[np.float64]:
-    """[d, at most C - 1] directions whose coordinates are those of M^1/2 x in the span of the classes' means.
+    """[d, at most C - 1] directions whose coordinates are those of M^1/2 x in the span of the whitened means.
 
-    M = plain * I + axes diag(gains) axes^T; `between` [C, d] holds the means, centred and scaled by their share.
+    M = plain * I + axes diag(gains) axes^T; `between` [C, d] holds the means, centred and scaled by the root of their
+    share. Directions along which they differ by less than `least` are rounding.
     """
     root = np.sqrt(plain)
     more = np.sqrt(np.maximum(plain + gains, 0.0)) - root
@@ -185,7 +190,7 @@ def _discriminants(
         return root * rows + (rows @ axes * more) @ axes.T
 
     _, sizes, span = np.linalg.svd(whitened(between), full_matrices=False)
-    return whitened(span[sizes > 1e-6 * sizes[0]]).T
+    return whitened(span[sizes > least]).T
 
 
 def _variances(coordinates: Block) -> NDArray[np.float64]:

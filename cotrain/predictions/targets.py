@@ -22,10 +22,12 @@ class Targets:
     ----------
     probabilities : [n, C] float; one-hot where a label was given, soft where a teacher speaks
     weight : [n] float >= 0; 0 = this row says nothing about this task
+    is_taught : whether teachers' opinions are among them; False = labels that were given, and nothing else
     """
 
     probabilities: NDArray[np.floating]
     weight: NDArray[np.floating]
+    is_taught: bool = False
 
     def __post_init__(self) -> None:
         if self.probabilities.ndim != 2 or self.weight.shape != self.probabilities.shape[:1]:

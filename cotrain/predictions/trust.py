@@ -17,7 +17,8 @@ from cotrain.predictions.combination import pool
 from cotrain.predictions.scores import log_loss, skill
 
 FAINTEST_VOICE = 1e-12
-"""Share of the strongest member's weight that everyone who knows anything keeps."""
+"""Share of the strongest member's weight that everyone who knows anything keeps: where all others abstain, a weak
+member is better than nobody."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def earned_trust(
     """Trust from out-of-fold opinions on labelled rows.
 
     A member's weight is proportional to exp(sharpness * skill), skill in nats a row, as it was before the members
-    taught one another. One that knows no more than a guess has weight 0. If none knows more (or no row can be used),
-    all are trusted alike: nothing speaks for one.
+    taught one another. One that knew no more than a guess has weight 0, or FAINTEST_VOICE if it knows more by now. If
+    none knew more (or no row can be used), all are trusted alike: nothing speaks for one.
 
     Skill from before any teaching, because taught members know the same things: their skills are nearly equal, and the
     differences that are left are luck. What a member can add to the others is the evidence of its own views, and how
@@ -81,20 +82,40 @@ def earned_trust(
     section 3.3 (pseudo-BMA weights from held-out likelihood; there with all n).
     """
     temperatures = np.array([fit_temperature(opinion, codes, weight) for opinion in opinions])
-    own = opinions if untaught is None else untaught
-    calibrated = [temper(opinion, fit_temperature(opinion, codes, weight)) for opinion in own]
-    skills = np.array([skill(opinion, codes, weight) for opinion in calibrated])
-    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in own], axis=0)
-    n_bits = np.count_nonzero(is_heard & (codes >= 0)) * np.log2(own[0].shape[1])
-    return Trust(temperatures, _weights(skills, np.sqrt(n_bits)))
+    skills = _skills(opinions, temperatures, codes, weight)
+    if untaught is None:
+        return Trust(temperatures, _weights(skills, _sharpness(opinions, codes)))
+    before = np.array([fit_temperature(opinion, codes, weight) for opinion in untaught])
+    skills_before = _skills(untaught, before, codes, weight)
+    return Trust(temperatures, _weights(skills_before, _sharpness(untaught, codes), knows_now=skills > 0))
 
 
-def _weights(skills: NDArray[np.floating], sharpness: float) -> NDArray[np.floating]:
+def _skills(
+    opinions: Sequence[NDArray[np.floating]],
+    temperatures: NDArray[np.floating],
+    codes: NDArray[np.integer],
+    weight: NDArray[np.floating] | None,
+) -> NDArray[np.floating]:
+    """[m]"""
+    calibrated = [temper(opinion, t) for opinion, t in zip(opinions, temperatures, strict=True)]
+    return np.array([skill(opinion, codes, weight) for opinion in calibrated])
+
+
+def _sharpness(opinions: Sequence[NDArray[np.floating]], codes: NDArray[np.integer]) -> float:
+    """The root of the bits in the labels of the rows on which anybody was heard."""
+    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0)
+    return float(np.sqrt(np.count_nonzero(is_heard & (codes >= 0)) * np.log2(opinions[0].shape[1])))
+
+
+def _weights(
+    skills: NDArray[np.floating], sharpness: float, knows_now: NDArray[np.bool_] | None = None
+) -> NDArray[np.floating]:
     knows = skills > 0
     if not knows.any():
         return np.full(len(skills), 1.0 / len(skills))
-    # Floored: 0 is kept for those who know nothing. Where all others abstain, a weak member is better than nobody.
     likelihood = np.where(knows, np.maximum(np.exp(sharpness * (skills - skills.max())), FAINTEST_VOICE), 0.0)
+    if knows_now is not None:
+        likelihood = np.where(knows_now, np.maximum(likelihood, FAINTEST_VOICE), likelihood)
     return likelihood / likelihood.sum()
 
 

@@ -86,9 +86,9 @@ def _lesson(
 
 
 def _teachers(student: int, weights: NDArray[np.floating]) -> tuple[int, ...]:
-    """All others who have any skill. Where only the student has, nobody teaches it: the others know less than it does.
+    """All others who are trusted. Where only the student is, nobody teaches it: the others know less than it does.
 
-    Where nobody has, trust is equal and above 0 for all (see predictions.earned_trust), and all teach.
+    Where nobody is for what it knows, trust is equal and above 0 for all (see predictions.earned_trust), and all teach.
     """
     return tuple(member for member in range(len(weights)) if member != student and weights[member] > 0)
 
@@ -105,4 +105,4 @@ def taught(given: Targets, pooled: NDArray[np.floating], admission: Admission, p
         loudness = admission.margin[rows] * given.weight[given.is_labelled].mean()
         weight[rows] = loudness * min(1.0, plan.pseudo_mass * given.weight.sum() / loudness.sum())
     probabilities[rows] = pooled[rows] if plan.soft_labels else np.eye(given.n_classes)[admission.codes[rows]]
-    return Targets(probabilities, weight)
+    return Targets(probabilities, weight, is_taught=len(rows) > 0)

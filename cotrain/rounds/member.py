@@ -113,7 +113,7 @@ class Student:
     def learn(self, targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
         """Forget, then learn from `targets` [n]; a task without one labelled row within reach is not learnt."""
         here = {
-            task: Targets(target.probabilities[self.can_read], target.weight[self.can_read])
+            task: Targets(target.probabilities[self.can_read], target.weight[self.can_read], target.is_taught)
             for task, target in targets.items()
         }
         within_reach = {task: target for task, target in here.items() if target.is_labelled.any()}

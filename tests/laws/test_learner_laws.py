@@ -1,8 +1,9 @@
 """What every learner keeps, whatever is inside it: the promises of `learners.protocol`."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -22,6 +23,14 @@ from cotrain.learners import Block, ClassicalLearner, GraphLearner, Learner
 from cotrain.learners.deep.learner import NetworkLearner
 from cotrain.predictions import Targets, from_codes
 
+
+class TaughtGraph(GraphLearner):
+    """A graph that takes what it is told for its teachers' word, and so learns its distances."""
+
+    def fit(self, blocks: Sequence[Block], targets: Mapping[str, Targets], generator: np.random.Generator) -> Self:
+        return super().fit(blocks, {task: replace(one, is_taught=True) for task, one in targets.items()}, generator)
+
+
 MAKERS: dict[str, Callable[[], Learner]] = {
     # Newton steps: in float32, which blocks are, L-BFGS stops where its last few steps happen to lead.
     "logistic": lambda: ClassicalLearner(LogisticRegression(solver="newton-cg", max_iter=1000, tol=1e-6)),
@@ -33,6 +42,7 @@ MAKERS: dict[str, Callable[[], Learner]] = {
         make_pipeline(MaxAbsScaler(), LogisticRegression(solver="newton-cg", max_iter=1000, tol=1e-6))
     ),
     "graph": lambda: GraphLearner(),
+    "taught graph": lambda: TaughtGraph(),
     "network": lambda: NetworkLearner(hidden=8, embedding=8, copies=2, min_steps=15, max_steps=15),
 }
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -241,7 +251,7 @@ def test_tasks_that_are_labelled_on_different_rows_are_all_learnt(make: Callable
     assert (answers["is_first"].argmax(axis=1) == np.minimum(codes, 1))[codes >= 0].mean() > 0.8
 
 
-@pytest.mark.parametrize("name", ["logistic", "bayes", "trees", "neighbors", "graph"])
+@pytest.mark.parametrize("name", ["logistic", "bayes", "trees", "neighbors", "graph", "taught graph"])
 def test_another_task_changes_nothing_in_the_first(name: str) -> None:
     blocks, codes = wine()
     alone = told(MAKERS[name](), blocks, {"y": from_codes(codes, 3)})["y"]

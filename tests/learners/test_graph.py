@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from cotrain.errors import LearnerError, SettingError
 from cotrain.learners import GraphLearner
+from cotrain.learners.graph import CANDIDATES
 from cotrain.learners.neighbors import ONE_SIDED, affinities, nearest
 from cotrain.predictions import Targets, from_codes
 
@@ -86,18 +88,21 @@ def test_a_graph_learns_in_which_columns_classes_differ() -> None:
         assert of_learnt < of_plain / 2
 
 
-def test_from_what_few_labels_spread_a_graph_does_not_teach_itself() -> None:
+@pytest.mark.parametrize(
+    ("n_labelled", "is_taught", "learns"),
+    [(399, False, False), (400, False, True), (199, True, False), (200, True, True)],
+)
+def test_a_graph_never_teaches_itself_distances(n_labelled: int, is_taught: bool, learns: bool) -> None:
     X, codes = noisy_clouds()
-    for n_given, learns in ((199, False), (200, True)):
-        given = np.where(np.arange(400) < n_given, codes, -1)
-        learner = GraphLearner().fit([X], {"y": from_codes(given, 2)}, np.random.default_rng(0))
-        assert bool(learner.metrics_) is learns
-    few = {"y": from_codes(np.where(np.arange(400) < 10, codes, -1), 2)}
+    X = np.round(X)  # many rows are equally far from one another
+    given = from_codes(np.where(np.arange(400) < n_labelled, codes, -1), 2)
+    targets = {"y": replace(given, is_taught=is_taught)}
     told, plain = (
-        GraphLearner(learns_metric=learns).fit([X], few, np.random.default_rng(0)) for learns in (True, False)
+        GraphLearner(learns_metric=asked).fit([X], targets, np.random.default_rng(0)) for asked in (True, False)
     )
-    assert np.array_equal(told.scores_["y"], plain.scores_["y"])
-    assert np.array_equal(told.predict([X[:50] + 0.1])["y"], plain.predict([X[:50] + 0.1])["y"])
+    assert bool(told.metrics_) is learns
+    assert np.array_equal(told.scores_["y"], plain.scores_["y"]) is not learns
+    assert np.array_equal(told.predict([X[:50].copy()])["y"], plain.predict([X[:50].copy()])["y"]) is not learns
 
 
 def test_what_teachers_say_of_rows_changes_how_far_apart_they_are() -> None:
@@ -126,15 +131,36 @@ def test_learnt_distances_survive_the_bundle(store: Callable[[NDArray[np.float32
 def test_every_task_has_distances_of_its_own() -> None:
     X, codes = noisy_clouds()
     other = (X[:, 5] > 0).astype(int)
-    given = np.arange(400) < 300
-    told = GraphLearner().fit(
-        [X],
-        {"y": from_codes(np.where(given, codes, -1), 2), "z": from_codes(np.where(given, other, -1), 2)},
-        np.random.default_rng(0),
-    )
-    alone = GraphLearner().fit([X], {"z": from_codes(np.where(given, other, -1), 2)}, np.random.default_rng(0))
+    targets = {"y": from_codes(codes, 2), "z": from_codes(other, 2)}
+    told = GraphLearner().fit([X], targets, np.random.default_rng(0))
+    alone = GraphLearner().fit([X], {"z": targets["z"]}, np.random.default_rng(0))
     assert not np.array_equal(told.metrics_["y"].directions, told.metrics_["z"].directions)
     assert np.array_equal(told.scores_["z"], alone.scores_["z"])
+
+
+def test_wide_texts_of_few_kinds_are_told_the_same_bits_twice() -> None:
+    # A scatter of few dimensions among many: the solver must start anew, and not where chance has it.
+    X = csr_matrix(np.repeat(np.random.default_rng(0).poisson(0.1, (6, 900)), 20, axis=0).astype(np.float32))
+    targets = {"y": from_codes(np.arange(120) % 2, 2)}
+    once, again = (GraphLearner().fit([X], targets, np.random.default_rng(0)) for _ in range(2))
+    assert once.metrics_
+    assert np.array_equal(once.predict([X[:7]])["y"], again.predict([X[:7]])["y"])
+    assert np.array_equal(once.scores_["y"], again.scores_["y"])
+
+
+def test_more_neighbors_than_candidates_may_be_asked_for() -> None:
+    X, codes = noisy_clouds()
+    learner = GraphLearner(CANDIDATES + 10).fit([X], {"y": from_codes(codes, 2)}, np.random.default_rng(0))
+    assert learner.metrics_
+    assert (learner.predict([X + np.float32(0.1)])["y"].argmax(axis=1) == codes).mean() > 0.8
+
+
+def test_queries_of_any_number_are_answered_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, codes = noisy_clouds()
+    learner = GraphLearner().fit([X], {"y": from_codes(codes, 2)}, np.random.default_rng(0))
+    at_once = learner.predict([X + np.float32(0.1)])["y"]
+    monkeypatch.setattr("cotrain.learners.graph.QUERIES_AT_ONCE", 70)
+    np.testing.assert_allclose(learner.predict([X + np.float32(0.1)])["y"], at_once, rtol=1e-9)
 
 
 def test_the_class_with_most_labels_does_not_flood_the_graph() -> None:

@@ -90,7 +90,9 @@ def test_the_unit_of_the_columns_does_not_matter(factor: float) -> None:
 
 def test_a_common_offset_does_not_matter() -> None:
     X, codes = clouds()
-    np.testing.assert_allclose(squared(learn_metric(X + 1e4, codes), X), by_the_formula(X, codes), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        squared(learn_metric(X + 1e4, codes), X + 1e4), by_the_formula(X, codes), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_neither_a_rotation_nor_the_order_of_rows_and_classes_matters() -> None:
@@ -131,9 +133,20 @@ def test_constant_columns_and_classes_without_a_row_of_their_own_do_no_harm() ->
 
 def test_means_that_are_all_the_same_leave_the_whitening_alone() -> None:
     X = np.random.default_rng(0).normal(size=(20, 2)) * [1.0, 10.0]
-    told = squared(learn_metric(np.vstack([X, X]), np.repeat([0, 1], 20)), X)
-    assert np.isfinite(told).all()
-    assert told.max() > 0
+    X, codes = np.vstack([X, X]), np.repeat([0, 1], 20)
+    for seed in range(4):  # in every order of the rows the means differ by other roundings
+        order = np.random.default_rng(seed).permutation(40)
+        metric = learn_metric(X[order], codes[order])
+        assert metric is not None
+        assert metric.directions.shape == (2, 2), "the axes of the scatter, and no discriminant"
+
+
+def test_rounding_is_no_scatter() -> None:
+    row = np.random.default_rng(0).uniform(size=(1, 5))
+    for n_rows in (7, 35, 60):
+        X = np.repeat(row, n_rows, axis=0)
+        for stored in (X, csr_matrix(X)):
+            assert learn_metric(stored, np.arange(n_rows) % 2) is None
 
 
 @pytest.mark.parametrize("codes", [[0, 0, 0, 0], [-1, -1, -1, -1], [0, 1, 2, 3], [0, -1, -1, -1]])

@@ -81,10 +81,24 @@ def test_what_members_knew_before_they_were_taught_is_what_they_weigh() -> None:
     alike = [told[0], told[0], told[0]]  # as if all had learnt the same from one another
     np.testing.assert_allclose(earned_trust(alike, codes).weights, 1 / 3)
     taught, before = earned_trust(alike, codes, untaught=told), earned_trust(told, codes)
-    np.testing.assert_array_equal(taught.weights, before.weights)
+    np.testing.assert_allclose(taught.weights, before.weights, atol=1e-11)
     assert taught.weights[0] > 0.6
     # How sure they sound is another matter: that is heard now.
     np.testing.assert_array_equal(taught.temperatures, earned_trust(alike, codes).temperatures)
+
+
+def test_a_member_that_knew_nothing_is_heard_where_all_others_abstain_once_it_was_taught() -> None:
+    told, codes = members()
+    told[0][60:] = np.nan
+    silent, learned = np.full((120, 3), np.nan), told[1]
+    before = [told[0], silent]
+    assert earned_trust(before, codes).weights[1] == 0.0
+    weights = earned_trust([told[0], learned], codes, untaught=before).weights
+    assert 0.0 < weights[1] < 1e-9
+    pooled = Trust(np.ones(2), weights).pooled([told[0], learned], voices=1.0)
+    np.testing.assert_allclose(pooled[60:], learned[60:], atol=1e-3)
+    # One that knows nothing to this day stays unheard.
+    assert earned_trust(before, codes, untaught=before).weights[1] == 0.0
 
 
 def test_whoever_knows_anything_keeps_a_voice() -> None:
