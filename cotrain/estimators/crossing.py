@@ -179,7 +179,9 @@ def _is_no_worse(before: Opinions, after: Opinions, lecture: Lecture, rows: NDAr
 
 
 def trust_after(round: int, findings: Findings, lecture: Lecture, without: int | None = None) -> dict[str, Trust]:
-    """{task: Trust} from held-out opinions after a round; a fold's school is not told what its held-out rows tell."""
+    """{task: Trust} for a round, see predictions.earned_trust: weights from held-out opinions before any teaching,
+    temperatures from those after it. A fold's school is not told what its held-out rows tell.
+    """
     trust = {}
     for task, codes in lecture.codes.items():
         seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
