@@ -30,10 +30,14 @@ COTRAIN_HD T shortfall_term(T target, T shifted) {
   return target == T(0) ? T(0) : -target * shifted;
 }
 
-// d loss / d x_c, with p = softmax(x).
+// d loss / d x_c = mass * p_c - q_c, with p = softmax(x), times sum_k exp(z_k).
+//
+// Written without a subtraction of near equals: of a row that is told right and surely, p_c and q_c are both almost 1,
+// and what is left of their difference would be rounding. `others` is sum_{k != c} exp(z_k), where `exponential` is the
+// largest summed without it; so is mass - q_c, which is 0 where the target is one class.
 template <typename T>
-COTRAIN_HD T cross_entropy_slope(T mass, T probability, T target) {
-  return mass * probability - target;
+COTRAIN_HD T cross_entropy_slope(T mass, T exponential, T others, T target) {
+  return exponential * (mass - target) - target * others;
 }
 
 // -1, 0 or 1. NaN gives 0, as torch.sign does: an unknown slope moves nothing.

@@ -34,7 +34,8 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, doub
   const int C = static_cast<int>(head.n_classes);
   Sum z[few * lanes];  // [C, lanes] logits, then shifted logits, then exponentials
   Sum q[few * lanes];  // [C, lanes] probabilities, where given
-  Sum mass[lanes], peak[lanes], sum[lanes], shortfall[lanes], loss[lanes], slope_scale[lanes];
+  Sum mass[lanes], peak[lanes], rest[lanes], sum[lanes], shortfall[lanes], loss[lanes], slope_scale[lanes];
+  int top[lanes];  // the first class of the largest logit; `rest` is the sum of the other exponentials
   std::int64_t code[lanes];
   bool active[lanes];
 
@@ -44,7 +45,8 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, doub
     code[lane] = active[lane] && head.codes != nullptr ? head.codes[row] : 0;
     slope_scale[lane] = active[lane] ? slope_scale_of<Sum>(head, row, scale) : Sum(0);
     mass[lane] = Sum(1);
-    shortfall[lane] = sum[lane] = Sum(0);
+    shortfall[lane] = rest[lane] = Sum(0);
+    top[lane] = 0;
     if (active[lane]) {
       const auto* x = static_cast<const typename E::Raw*>(head.logits) + row * head.logits_row_stride;
       for (int c = 0; c < C; ++c) z[c * lanes + lane] = E::load(x[c]);
@@ -57,6 +59,7 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, doub
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) {
       const Sum value = z[c * lanes + lane];
+      top[lane] = value > peak[lane] ? c : top[lane];
       peak[lane] = value > peak[lane] ? value : peak[lane];
     }
   for (int c = 0; c < C; ++c)
@@ -83,8 +86,10 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, doub
     for (int lane = 0; lane < lanes; ++lane) {
       const Sum value = exp_of(z[c * lanes + lane]);
       z[c * lanes + lane] = value;
-      sum[lane] += value;
+      rest[lane] += c == top[lane] ? Sum(0) : value;
     }
+#pragma omp simd
+  for (int lane = 0; lane < lanes; ++lane) sum[lane] = rest[lane] + exp_of(peak[lane] - peak[lane]);
 #pragma omp simd
   for (int lane = 0; lane < lanes; ++lane) loss[lane] = cross_entropy(mass[lane], log_of(sum[lane]), shortfall[lane]);
 
@@ -100,12 +105,13 @@ double few_classes(const CrossEntropyHead& head, std::int64_t first, int n, doub
       for (int lane = 0; lane < lanes; ++lane) q[c * lanes + lane] = Sum(code[lane] == c);
   }
 #pragma omp simd
-  for (int lane = 0; lane < lanes; ++lane) sum[lane] = Sum(1) / sum[lane];
+  for (int lane = 0; lane < lanes; ++lane) slope_scale[lane] /= sum[lane];
   for (int c = 0; c < C; ++c)
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) {
       const int at = c * lanes + lane;
-      z[at] = cross_entropy_slope(mass[lane], z[at] * sum[lane], q[at]) * slope_scale[lane];
+      const Sum others = c == top[lane] ? rest[lane] : sum[lane] - z[at];
+      z[at] = cross_entropy_slope(mass[lane], z[at], others, q[at]) * slope_scale[lane];
     }
   for (int lane = 0; lane < n; ++lane) {
     Sum* gradient = static_cast<Sum*>(head.gradient) + (first + lane) * C;
@@ -131,18 +137,21 @@ typename E::Sum many_classes(const CrossEntropyHead& head, std::int64_t row, typ
     const Sum value = E::load(x[c]);
     peak = value > peak ? value : peak;
   }
-  Sum sum = 0;
+  std::int64_t top = 0;  // the first class of the largest logit; a row of NaN has none, and is NaN whatever it is
+  while (top < C - 1 && !(E::load(x[top]) == peak)) ++top;
+  Sum rest = 0;  // the sum of the other exponentials
   if (gradient == nullptr) {
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t c = 0; c < C; ++c) sum += exp_of(E::load(x[c]) - peak);
+#pragma omp simd reduction(+ : rest)
+    for (std::int64_t c = 0; c < C; ++c) rest += c == top ? Sum(0) : exp_of(E::load(x[c]) - peak);
   } else {
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd reduction(+ : rest)
     for (std::int64_t c = 0; c < C; ++c) {
       const Sum value = exp_of(E::load(x[c]) - peak);
       gradient[c] = value;
-      sum += value;
+      rest += c == top ? Sum(0) : value;
     }
   }
+  const Sum sum = rest + exp_of(E::load(x[top]) - peak);
   Sum mass = 1, shortfall = 0;
   if (given == nullptr) {
     shortfall = peak - E::load(x[head.codes[row]]);
@@ -157,20 +166,20 @@ typename E::Sum many_classes(const CrossEntropyHead& head, std::int64_t row, typ
   const Sum loss = cross_entropy(mass, log_of(sum), shortfall);
   if (gradient == nullptr) return loss;
 
-  const Sum inverse = Sum(1) / sum;
+  const Sum scaled = slope_scale / sum;
+  const Sum at_top = gradient[top];
   if (given == nullptr) {
     const std::int64_t code = head.codes[row];
     const Sum at_code = gradient[code];
 #pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) {
-      gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, Sum(0)) * slope_scale;
-    }
-    gradient[code] = cross_entropy_slope(mass, at_code * inverse, Sum(1)) * slope_scale;
+    for (std::int64_t c = 0; c < C; ++c) gradient[c] *= scaled;
+    gradient[code] = cross_entropy_slope(mass, at_code, code == top ? rest : sum - at_code, Sum(1)) * scaled;
   } else {
 #pragma omp simd
     for (std::int64_t c = 0; c < C; ++c) {
-      gradient[c] = cross_entropy_slope(mass, gradient[c] * inverse, given[c]) * slope_scale;
+      gradient[c] = cross_entropy_slope(mass, gradient[c], sum - gradient[c], given[c]) * scaled;
     }
+    gradient[top] = cross_entropy_slope(mass, at_top, rest, given[top]) * scaled;
   }
   return loss;
 }

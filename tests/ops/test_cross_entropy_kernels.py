@@ -144,6 +144,23 @@ def test_large_logits_do_not_overflow(kernels):
     assert gradient.tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.float64, 1e-14), (torch.float32, 2e-6)], ids=str)
+@pytest.mark.parametrize("n_classes", [3, 50])
+@pytest.mark.parametrize("as_codes", [True, False])
+def test_what_is_left_to_learn_of_a_sure_row_is_not_rounding(kernels, dtype, precision, n_classes, as_codes):
+    # p - 1 of a probability next to 1 would keep a few digits only; core and twin would train networks that differ.
+    for lead in (3.0, 15.0, 40.0):
+        logits = torch.zeros(2, n_classes, dtype=dtype)
+        logits[0, 1] = logits[1, 0] = lead
+        codes = torch.tensor([1, 0])
+        target = codes if as_codes else torch.nn.functional.one_hot(codes, n_classes).to(dtype)
+        gradient = one_head(kernels, logits, target)[3].reshape(2, n_classes)
+        of_another = math.exp(-lead) / (1 + (n_classes - 1) * math.exp(-lead)) / 2  # a mean over two rows
+        for row, code in enumerate(codes.tolist()):
+            assert gradient[row, code].item() == pytest.approx(-(n_classes - 1) * of_another, rel=precision)
+            assert gradient[row, 2].item() == pytest.approx(of_another, rel=precision)
+
+
 @pytest.mark.parametrize("code", [4, -1, -101, 2**40])
 def test_a_class_code_out_of_range_is_named(kernels, code):
     codes = torch.tensor([0, 3, code, 1])

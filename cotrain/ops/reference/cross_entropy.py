@@ -56,7 +56,10 @@ def _one_head(
         probabilities = torch.where(counts[:, None], target, 0.0)
     z = x - x.amax(dim=1, keepdim=True)
     exponentials = z.exp()
-    sums = exponentials.sum(dim=1)
+    # The largest is added last: sums without it are needed whole, see csrc/formulas.h.
+    is_top = torch.nn.functional.one_hot(x.argmax(dim=1), n_classes).bool()
+    rest = torch.where(is_top, 0.0, exponentials).sum(dim=1)
+    sums = rest + torch.where(is_top, exponentials, 0.0).sum(dim=1)
     mass = probabilities.sum(dim=1)
     shortfall = torch.where(probabilities == 0, 0.0, -probabilities * z).sum(dim=1)
 
@@ -65,8 +68,9 @@ def _one_head(
     total_weight = weight.sum()
     total_weight = torch.where(total_weight > 0, total_weight, 1.0)
     loss = (weight * per_sample).sum() / total_weight
-    slope = mass[:, None] * (exponentials / sums[:, None]) - probabilities
-    slope_scale = (weight * (head_weight or 1.0) / total_weight).to(slope.dtype)
+    others = torch.where(is_top, rest[:, None], sums[:, None] - exponentials)
+    slope = exponentials * (mass[:, None] - probabilities) - probabilities * others
+    slope_scale = (weight * (head_weight or 1.0) / total_weight).to(slope.dtype) / sums
     return loss, per_sample, slope * slope_scale[:, None]
 
 
