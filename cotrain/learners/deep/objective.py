@@ -14,6 +14,7 @@ from torch import Tensor
 from cotrain.learners.deep.batches import Batch
 from cotrain.learners.deep.network import Logits
 from cotrain.learners.deep.passes import Passes
+from cotrain.learners.deep.rounding import widened
 from cotrain.ops import MultiHeadLoss, multi_head_cross_entropy
 
 Losses = dict[str, Tensor]
@@ -102,10 +103,10 @@ def cross_entropy(
         if label_smoothing > 0:
             target = target * (1 - label_smoothing) + label_smoothing / target.shape[1]
         targets.append(target.repeat(said.shape[0], 1).double())
-    # In float64, because the core and its twin differ in the last bits of what they compute in. Those of a double are
-    # gone when its gradient is rounded to the network's float32; those of a float grow to thousandths over a training.
+    # In float64, because the core and its twin differ in the last bits of what they compute in: a double's are rounded
+    # off (see rounding.py), a float's are too many.
     return multi_head_cross_entropy(
-        [said.flatten(0, 1).double() for said in logits.values()],
+        [widened(said.flatten(0, 1)) for said in logits.values()],
         targets,
         sample_weights=[batch.weights[task].repeat(said.shape[0]).double() for task, said in logits.items()],
         head_weights=None if task_weights is None else [float(task_weights.get(task, 1.0)) for task in logits],
