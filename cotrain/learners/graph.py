@@ -82,7 +82,7 @@ class GraphLearner(BaseEstimator):
         if not is_labelled.any():
             raise LearnerError("A graph needs at least one labelled row for labels to spread from; got none.")
         if self._graph_settings() != getattr(self, "_built_with", None) or not self._is_built_from(blocks):
-            # It depends on the rows alone: it is kept while rounds bring new labels for the same arrays.
+            # The graph depends on the rows alone: it is kept while rounds bring new labels for the same arrays.
             X = as_matrix(blocks)
             self._rows = _rows_of_graph(is_labelled, self.at_most_rows, generator)
             self.X_ = X if len(self._rows) == X.shape[0] else X[self._rows]
