@@ -26,10 +26,6 @@ A_TIE = 0.5
 more are no evidence. Tables with two labels per class gain the more the larger it is, from 0 to 0.5; with five it
 matters little."""
 
-FEW = 50
-"""Held-out rows up to which A_TIE holds. Beyond them it falls as their number grows: so many could tell, and with 300
-labels of shop reviews the rounds that were shipped as ties with round 0 were no better."""
-
 THE_SAME = 1.0
 """Taught rounds whose summed Brier scores differ by no more are not told apart."""
 
@@ -128,7 +124,7 @@ def judge(
 
 def _choice(losses: Sequence[float], n_rows: int) -> int:
     """The round to ship by its mean loss over `n_rows`."""
-    tie = A_TIE * min(1.0, FEW / n_rows) / n_rows
+    tie = A_TIE / n_rows
     best = min(losses[1:], default=np.nan)
     bound = min(losses[0] if best < losses[0] - tie else losses[0] + tie, best + THE_SAME / n_rows)
     # A NaN, where nothing was measured, is not below anything: then no taught round is shipped.

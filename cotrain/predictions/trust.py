@@ -96,7 +96,7 @@ def _skills(
     codes: NDArray[np.integer],
     weight: NDArray[np.floating] | None,
 ) -> NDArray[np.floating]:
-    """[m] nats a row that each member knows, at the temperature that makes it honest."""
+    """[m]"""
     calibrated = [temper(opinion, t) for opinion, t in zip(opinions, temperatures, strict=True)]
     return np.array([skill(opinion, codes, weight) for opinion in calibrated])
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cotrain.ensemble import judge
-from cotrain.ensemble.guard import A_TIE, FEW, THE_SAME
+from cotrain.ensemble.guard import A_TIE, THE_SAME
 
 CODES = np.array([0, 1, 0, 1, -1])
 MANY = np.tile(CODES, 100)
@@ -56,15 +56,6 @@ def test_a_round_worse_than_no_teaching_is_not_shipped_beside_a_better_one() -> 
     assert judge(told, CODES).shipped == 1
     told[2] = says(right_for(0.199))
     assert judge(told, CODES).shipped == 2
-
-
-@pytest.mark.parametrize(("n_rows", "tie"), [(FEW, A_TIE), (2 * FEW, A_TIE / 2), (10 * FEW, A_TIE / 10)])
-def test_the_more_labels_could_tell_the_less_is_a_tie(n_rows: int, tie: float) -> None:
-    codes = np.zeros(n_rows, dtype=int)
-    committee = np.tile([0.8, 0.2], (n_rows, 1))
-    for excess, shipped in ((0.99, 1), (1.01, 0)):
-        right = right_for(0.08 + excess * tie / n_rows)
-        assert judge([committee, np.tile([right, 1 - right], (n_rows, 1))], codes).shipped == shipped
 
 
 def test_a_tie_is_called_a_tie() -> None:
