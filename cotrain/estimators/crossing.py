@@ -25,6 +25,7 @@ from cotrain.predictions import (
     Trust,
     calibrated_loss,
     class_masses,
+    class_shares,
     earned_trust,
     from_codes,
     with_class_masses,
@@ -67,6 +68,10 @@ class Lecture:
     def school(self, number: int, rows: NDArray[np.intp]) -> School:
         """A school over `rows`; `number` is 0 for the main run, then one for each fold."""
         return School(self.members, self.blocks.take(rows), self.given(rows), self.plan, (self.seed, number))
+
+    def prior(self, task: str) -> NDArray[np.floating]:
+        """[C] the class shares of all labelled rows, which every school learns from: see `given`."""
+        return class_shares(self.codes[task], self.n_classes[task], self.weight)
 
     def given(self, rows: NDArray[np.intp]) -> dict[str, Targets]:
         """{task: the labels of `rows`}, in which every class weighs what it weighs in all n."""
@@ -172,7 +177,10 @@ def _is_no_worse(before: Opinions, after: Opinions, lecture: Lecture, rows: NDAr
     ratios = []
     for task, codes in lecture.codes.items():
         seen = np.where(rows, codes, -1)
-        was, now = (calibrated_loss(opinion[task], seen, lecture.weight) for opinion in (before, after))
+        was, now = (
+            calibrated_loss(opinion[task], seen, lecture.weight, prior=lecture.prior(task))
+            for opinion in (before, after)
+        )
         if np.isfinite(was) and np.isfinite(now):
             ratios.append(now / max(was, 1e-12))
     return not ratios or float(np.mean(ratios)) <= 1.0
@@ -186,7 +194,11 @@ def trust_after(round: int, findings: Findings, lecture: Lecture, without: int |
     for task, codes in lecture.codes.items():
         seen = codes if without is None else np.where(lecture.folds == without, -1, codes)
         trust[task] = earned_trust(
-            findings.of_task(round, task), seen, lecture.weight, untaught=findings.of_task(0, task)
+            findings.of_task(round, task),
+            seen,
+            lecture.weight,
+            prior=lecture.prior(task),
+            untaught=findings.of_task(0, task),
         )
     return trust
 

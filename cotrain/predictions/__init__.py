@@ -9,7 +9,7 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, row_squares, skill
-from cotrain.predictions.targets import Targets, class_masses, from_codes, with_class_masses
+from cotrain.predictions.targets import Targets, class_masses, class_shares, from_codes, with_class_masses
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "accuracy",
     "calibrated_loss",
     "class_masses",
+    "class_shares",
     "earned_trust",
     "filled",
     "fit_temperature",

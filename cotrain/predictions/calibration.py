@@ -1,5 +1,9 @@
 """How sure an opinion really is: one temperature, fitted on rows whose label the teller has not seen.
 
+A temperature moves an opinion along the line between the class shares (what is said by who knows nothing: less sure of
+the row's evidence is more like everybody) and a bare vote. Towards equal probabilities it would take the shares for
+evidence too, and where nine rows in ten are of one class every doubtful opinion would end up there.
+
 With few rows a temperature fitted freely is luck, so it is drawn towards 1 by a log-normal prior: with a hundred
 rows the data speak, with five the prior does.
 
@@ -26,18 +30,39 @@ def log_opinion(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.log(np.clip(probabilities, FAINTEST, 1.0))
 
 
-def temper(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
-    """[n, C] softmax(log p / temperature): above 1 less sure, below 1 surer; never another winner.
+def evidence(probabilities: NDArray[np.floating], prior: NDArray[np.floating] | None) -> NDArray[np.floating]:
+    """[n, C] log p less log prior: what an opinion says of a row beyond what holds for all rows."""
+    return log_opinion(probabilities) - log_prior(prior)
+
+
+def log_prior(prior: NDArray[np.floating] | None) -> NDArray[np.floating] | float:
+    """[C], clipped as opinions are; 0 where no class is likelier than another."""
+    return 0.0 if prior is None else log_opinion(prior)
+
+
+def temper(
+    probabilities: NDArray[np.floating], temperature: float, prior: NDArray[np.floating] | None = None
+) -> NDArray[np.floating]:
+    """[n, C] softmax(log prior + evidence / temperature): above 1 less sure, below 1 surer.
+
+    Parameters
+    ----------
+    probabilities : [n, C]; NaN rows (abstentions) stay NaN
+    temperature : above 0; towards infinity every opinion becomes the prior
+    prior : [C] class shares, see predictions.class_shares; None = equal shares, and then the winner never changes
 
     References
     ----------
-    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section 4.2 (equal shares).
     """
-    return normalised(log_opinion(probabilities) / temperature)
+    return normalised(log_prior(prior) + evidence(probabilities, prior) / temperature)
 
 
 def fit_temperature(
-    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+    probabilities: NDArray[np.floating],
+    codes: NDArray[np.integer],
+    weight: NDArray[np.floating] | None = None,
+    prior: NDArray[np.floating] | None = None,
 ) -> float:
     """The temperature that makes log-loss least on labelled rows, drawn towards 1 where these are few.
 
@@ -46,19 +71,22 @@ def fit_temperature(
     probabilities : [n, C]; rows of NaN are abstentions and are left out
     codes : [n] class codes; negative = not labelled, left out
     weight : [n] sample weights, scaled to mean 1 over the rows used; 1 where none are given
+    prior : [C] see `temper`
 
     Returns
     -------
     temperature : 1.0 where no row can be used
     """
     used = (codes >= 0) & ~np.isnan(probabilities).any(axis=1)
+    if weight is not None:
+        used &= weight > 0
     if not used.any():
         return 1.0
-    logs, right = log_opinion(probabilities[used]), codes[used]
+    anchor, told_beyond, right = log_prior(prior), evidence(probabilities[used], prior), codes[used]
     counts = np.ones(len(right)) if weight is None else weight[used] / weight[used].mean()
 
     def cost(log_temperature: float) -> float:
-        told = normalised(logs / np.exp(log_temperature))[np.arange(len(right)), right]
+        told = normalised(anchor + told_beyond / np.exp(log_temperature))[np.arange(len(right)), right]
         return -(counts * np.log(np.maximum(told, 1e-300))).sum() + 0.5 * (log_temperature / PRIOR_SPREAD) ** 2
 
     found = minimize_scalar(cost, bounds=(-HOTTEST, HOTTEST), method="bounded")

@@ -1,7 +1,8 @@
 """How several opinions on the same rows become one.
 
 Opinions are pooled in the logarithm, so a sure voice counts more than an unsure one and a class that anybody finds
-impossible needs good reason elsewhere. An opinion of NaN is an abstention (the row lacks every view of that member):
+impossible needs good reason elsewhere. What is pooled is their evidence: that most rows are of one class is known to
+all of them, and counts once. An opinion of NaN is an abstention (the row lacks every view of that member):
 the others' weights then stand for all.
 
 Shapes: m = members, n = rows, C = classes.
@@ -13,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cotrain.errors import LearnerError
-from cotrain.predictions.calibration import log_opinion, normalised
+from cotrain.predictions.calibration import evidence, log_prior, normalised
 
 
 def pool(
-    opinions: Sequence[NDArray[np.floating]], weights: NDArray[np.floating], *, voices: float = 1.0
+    opinions: Sequence[NDArray[np.floating]],
+    weights: NDArray[np.floating],
+    *,
+    voices: float = 1.0,
+    prior: NDArray[np.floating] | None = None,
 ) -> NDArray[np.floating]:
-    """[n, C]: the weighted log-linear pool, p proportional to prod p_j ^ (voices * w_j).
+    """[n, C]: the weighted log-linear pool, p proportional to prior * prod (p_j / prior) ^ (voices * w_j).
 
     Parameters
     ----------
@@ -27,6 +32,7 @@ def pool(
     weights : [m] >= 0; only their ratios matter, row by row over those who speak
     voices : how many independent voices the pool is worth: 1 is a geometric mean, m would be naive Bayes,
         which takes what the members share for evidence and is far too sure
+    prior : [C] class shares, see predictions.class_shares; None = equal shares
 
     Returns
     -------
@@ -46,10 +52,10 @@ def pool(
         if weight <= 0:
             continue
         speaks = ~np.isnan(opinion).any(axis=1)
-        total[speaks] += weight * log_opinion(opinion[speaks])
+        total[speaks] += weight * evidence(opinion[speaks], prior)
         mass[speaks] += weight
     with np.errstate(invalid="ignore"):
-        return normalised(voices * total / np.where(mass > 0, mass, np.nan)[:, None])
+        return normalised(log_prior(prior) + voices * total / np.where(mass > 0, mass, np.nan)[:, None])
 
 
 def most_likely(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:

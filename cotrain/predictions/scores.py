@@ -60,15 +60,22 @@ def accuracy(
 
 
 def skill(
-    probabilities: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
+    probabilities: NDArray[np.floating],
+    codes: NDArray[np.integer],
+    weight: NDArray[np.floating] | None = None,
+    prior: NDArray[np.floating] | None = None,
 ) -> float:
-    """How many nats a row a member knows: log C less its log-loss; 0 for guessing, below 0 for worse.
+    """How many nats a row a member knows: the log-loss of `prior` ([C], None = equal shares) less its own; 0 for
+    guessing, below 0 for worse.
 
     The probabilities should be calibrated: skill is what is taken from the uncertainty, not how loudly it is denied.
     A member that abstained on every labelled row has skill 0: nothing is known of it.
     """
-    loss = log_loss(probabilities, codes, weight)
-    return 0.0 if np.isnan(loss) else float(np.log(probabilities.shape[1]) - loss)
+    n_classes = probabilities.shape[1]
+    guess = np.full(n_classes, 1.0 / n_classes) if prior is None else prior
+    guessed = np.where(np.isnan(probabilities), np.nan, guess)
+    saved = log_loss(guessed, codes, weight) - log_loss(probabilities, codes, weight)
+    return 0.0 if np.isnan(saved) else saved
 
 
 def _mean(values: NDArray[np.floating] | NDArray[np.bool_], weight: NDArray[np.floating] | None) -> float:

@@ -68,6 +68,25 @@ def class_masses(targets: Targets) -> NDArray[np.floating]:
     return (targets.probabilities * targets.weight[:, None])[targets.is_labelled].sum(axis=0)
 
 
+def class_shares(
+    codes: NDArray[np.integer], n_classes: int, weight: NDArray[np.floating] | None = None
+) -> NDArray[np.floating]:
+    """[C] the share of each class among the labelled rows, above 0 and summing to 1: what is said by who knows nothing.
+
+    One row spread over all classes is added to them, so that a class without a label is not impossible.
+
+    Parameters
+    ----------
+    codes : [n] class codes; negative = not labelled
+    n_classes : C
+    weight : [n] sample weights, scaled to mean 1 over the labelled rows that have any; 1 where none are given
+    """
+    counts = class_masses(from_codes(codes, n_classes, weight))
+    if weight is not None and counts.any():
+        counts *= np.count_nonzero(weight[codes >= 0]) / counts.sum()
+    return (counts + 1.0 / n_classes) / (counts.sum() + 1.0)
+
+
 def with_class_masses(targets: Targets, masses: NDArray[np.floating]) -> Targets:
     """The same given labels (one-hot), their weights scaled class by class so that they sum to `masses` [C].
 

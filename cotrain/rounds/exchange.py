@@ -56,7 +56,7 @@ def exchange(
         calibrated = trust[task].calibrated([opinion[task] for opinion in opinions])
         for student, lesson in enumerate(lessons):
             reach = None if in_reach is None else in_reach[student]
-            lesson[task] = _lesson(student, calibrated, facts, trust[task].weights, plan, plan.share(round), reach)
+            lesson[task] = _lesson(student, calibrated, facts, trust[task], plan, plan.share(round), reach)
     return lessons
 
 
@@ -64,7 +64,7 @@ def _lesson(
     student: int,
     calibrated: Sequence[NDArray[np.floating]],
     given: Targets,
-    weights: NDArray[np.floating],
+    trust: Trust,
     plan: TeachingPlan,
     share: float,
     in_reach: NDArray[np.bool_] | None,
@@ -73,13 +73,13 @@ def _lesson(
         is_given, least = given.is_labelled, plan.least_agreement
         return admit(pooled, agreed, is_given, share=share, least_agreement=least, in_reach=in_reach)
 
-    teachers = _teachers(student, weights)
+    teachers = _teachers(student, trust.weights)
     if not teachers:
         nothing = np.full(given.probabilities.shape, np.nan)
         return Lesson(given, let_through(nothing, np.zeros(len(nothing))), ())
     told = [calibrated[teacher] for teacher in teachers]
-    heard = weights[list(teachers)] / weights[list(teachers)].sum()
-    pooled = pool(told, heard, voices=plan.voices)
+    heard = trust.weights[list(teachers)] / trust.weights[list(teachers)].sum()
+    pooled = pool(told, heard, voices=plan.voices, prior=trust.prior)
     agreed = agreement(told, heard, most_likely(pooled))
     admission = let_through(pooled, agreed)
     return Lesson(taught(given, pooled, admission, plan), admission, teachers)

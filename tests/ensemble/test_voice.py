@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cotrain.ensemble import Voice, held_out_voice
-from cotrain.predictions import Trust
+from cotrain.predictions import Trust, class_shares
 
 N_ROWS = 90
 
@@ -25,24 +25,23 @@ def committee() -> tuple[list[NDArray[np.floating]], NDArray[np.int64], NDArray[
 
 
 def test_two_members_combined_by_hand() -> None:
-    voice = Voice(Trust(np.array([1.0, 2.0]), np.array([0.5, 0.5])), 0.5, np.array([0.6, 0.4]))
+    voice = Voice(Trust(np.array([1.0, 2.0]), np.array([0.5, 0.5]), np.array([0.5, 0.5])), 0.5)
     told = [np.array([[0.8, 0.2]]), np.array([[0.9, 0.1]])]
     # Odds 4 and 9; 9 at temperature 2 is 3; the mean of log 4 and log 3 is log sqrt 12; at temperature 1/2 that is 12.
     np.testing.assert_allclose(voice.combine(told), [[12 / 13, 1 / 13]])
 
 
 def test_where_nobody_speaks_the_class_shares_do() -> None:
-    voice = Voice(Trust(np.ones(2), np.array([1.0, 0.0])), 1.0, np.array([0.6, 0.4]))
+    voice = Voice(Trust(np.ones(2), np.array([1.0, 0.0]), np.array([0.6, 0.4])), 1.0)
     nobody, unheard = np.full((1, 2), np.nan), np.array([[0.1, 0.9]])
     np.testing.assert_array_equal(voice.combine([nobody, unheard]), [[0.6, 0.4]])  # the one who speaks is not trusted
 
 
-def test_class_shares_come_from_the_labels_and_leave_no_class_impossible() -> None:
-    told = [np.full((5, 3), 1 / 3)]
-    prior = Voice.earned(told, np.array([0, 0, 0, 1, -1])).prior
-    np.testing.assert_allclose(prior, np.array([3 + 1 / 3, 1 + 1 / 3, 1 / 3]) / 5)
-    weighted = Voice.earned(told, np.array([0, 0, 0, 1, -1]), np.array([1.0, 1, 1, 6, 99])).prior
-    np.testing.assert_allclose(weighted, np.array([3 + 1 / 3, 6 + 1 / 3, 1 / 3]) / 10)
+def test_a_rare_class_is_told_where_the_evidence_for_it_adds_up() -> None:
+    voice = Voice(Trust(np.ones(2), np.array([0.5, 0.5]), np.array([0.8, 0.2])), 0.5)
+    told = [np.array([[0.6, 0.4]]), np.array([[0.6, 0.4]])]
+    # Odds of 1.5 where all rows are 4 to 1: evidence of 8/3 for the rare class, squared by the temperature, against 4.
+    np.testing.assert_allclose(voice.combine(told), [[9 / 25, 16 / 25]])
 
 
 def test_rows_sum_to_1_and_the_better_member_is_heard_more() -> None:
@@ -56,10 +55,10 @@ def test_a_held_out_row_never_tunes_its_own_rule() -> None:
     told, codes, folds = committee()
     as_is = held_out_voice(told, codes, folds)
     for row in (0, 1, 2, 40):
-        turned = codes.copy()
-        turned[row] = (codes[row] + 1) % 3
-        now = held_out_voice(told, turned, folds)
         own_fold = folds == folds[row]
+        turned, other = codes.copy(), np.flatnonzero(own_fold & (codes != codes[row]))[0]
+        turned[[row, other]] = codes[[other, row]]  # how common a class is stays as it was: that is known
+        now = held_out_voice(told, turned, folds)
         np.testing.assert_array_equal(now[own_fold], as_is[own_fold])
         assert not np.array_equal(now[(folds >= 0) & ~own_fold], as_is[(folds >= 0) & ~own_fold])
 
@@ -67,7 +66,7 @@ def test_a_held_out_row_never_tunes_its_own_rule() -> None:
 def test_a_fold_is_judged_by_the_rule_of_the_others() -> None:
     told, codes, folds = committee()
     inside = folds == 1
-    rule = Voice.earned([one[~inside] for one in told], codes[~inside])
+    rule = Voice.earned([one[~inside] for one in told], codes[~inside], prior=class_shares(codes, 3))
     np.testing.assert_allclose(
         held_out_voice(told, codes, folds)[inside], rule.combine([one[inside] for one in told]), atol=1e-9
     )
@@ -101,4 +100,4 @@ def test_members_who_abstain_everywhere_leave_the_class_shares(n_members: int) -
     silent = [np.full((6, 2), np.nan)] * n_members
     codes = np.array([0, 0, 0, 1, 1, -1])
     voice = Voice.earned(silent, codes)
-    np.testing.assert_array_equal(voice.combine(silent), np.tile(voice.prior, (6, 1)))
+    np.testing.assert_array_equal(voice.combine(silent), np.tile(voice.trust.prior, (6, 1)))

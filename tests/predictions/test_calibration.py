@@ -1,4 +1,4 @@
-"""One temperature makes an opinion honest, never another opinion."""
+"""One temperature makes an opinion honest: it moves it between the class shares and a bare vote, nowhere else."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,34 @@ def test_half_the_temperature_squares_the_odds() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 3.0, 12.0])
-def test_no_temperature_ever_changes_the_winner(temperature: float) -> None:
+def test_where_classes_are_equally_common_no_temperature_changes_the_winner(temperature: float) -> None:
     told = opinions()
     tempered = temper(told, temperature)
     assert np.array_equal(tempered.argmax(axis=1), told.argmax(axis=1))
     np.testing.assert_allclose(tempered.sum(axis=1), 1)
+
+
+def test_half_the_temperature_squares_the_odds_against_the_class_shares() -> None:
+    # 3 to 1 where all rows are 4 to 1 speaks for the second class, by 4 to 3: squared that is 16 to 9.
+    shares, told = np.array([0.8, 0.2]), np.array([[0.75, 0.25]])
+    np.testing.assert_allclose(temper(told, 0.5, shares), [[36 / 52, 16 / 52]])
+    np.testing.assert_allclose(temper(told, 1.0, shares), told)
+
+
+def test_equal_shares_are_as_good_as_none() -> None:
+    told, codes = opinions(), np.random.default_rng(4).integers(0, 4, 60)
+    np.testing.assert_allclose(temper(told, 3.0, np.full(4, 0.25)), temper(told, 3.0), rtol=1e-12)
+    assert fit_temperature(told, codes, prior=np.full(4, 0.25)) == pytest.approx(fit_temperature(told, codes))
+
+
+def test_who_knows_nothing_is_tempered_to_the_class_shares() -> None:
+    rng = np.random.default_rng(2)
+    shares = np.array([0.85, 0.1, 0.05])
+    codes = rng.choice(3, 2000, p=shares)
+    noise = softmax(np.log(shares) + rng.normal(size=(2000, 3)), axis=1)
+    told = temper(noise, fit_temperature(noise, codes, prior=shares), shares)
+    np.testing.assert_allclose(told.mean(axis=0), shares, atol=0.02)
+    assert log_loss(told, codes) < log_loss(temper(noise, fit_temperature(noise, codes)), codes) - 0.1
 
 
 def test_a_hotter_opinion_is_less_sure() -> None:
@@ -86,6 +109,8 @@ def test_rows_that_do_not_count_change_nothing() -> None:
     codes[40:50] = -1
     told[50:] = np.nan
     assert fit_temperature(told, codes) == fit_temperature(told[:40], codes[:40])
+    weight = np.where(np.arange(60) < 30, 2.0, 0.0)
+    assert fit_temperature(told, codes, weight) == fit_temperature(told[:30], codes[:30])
 
 
 def test_half_precision_is_enough() -> None:

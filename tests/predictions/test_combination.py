@@ -21,6 +21,23 @@ def test_two_opinions_pooled_by_hand() -> None:
     np.testing.assert_allclose(pool(told, np.array([1.0, 1.0]), voices=2.0), [[0.8, 0.2]])  # naive Bayes of the two
 
 
+def test_what_holds_for_all_rows_counts_once() -> None:
+    # Nine rows in ten are of the first class; two independent signs are 6 and 3 times as common in the second.
+    shares = np.array([0.9, 0.1])
+    told = [np.array([[9.0, 6.0]]) / 15, np.array([[9.0, 3.0]]) / 12]
+    bayes = np.array([[9.0, 18.0]]) / 27
+    np.testing.assert_allclose(pool(told, np.ones(2), voices=2.0, prior=shares), bayes)
+    assert pool(told, np.ones(2), voices=2.0)[0, 1] < 0.2  # the shares counted twice: the wrong class, and sure of it
+
+
+def test_a_member_that_says_what_holds_for_all_rows_only_makes_the_others_less_sure() -> None:
+    shares, told = np.array([0.4, 0.3, 0.2, 0.1]), committee(1)[0]
+    everybody = np.tile(shares, (30, 1))
+    np.testing.assert_allclose(
+        pool([told, everybody], np.ones(2), voices=2.0, prior=shares), pool([told], np.ones(1), prior=shares)
+    )
+
+
 def test_only_the_ratios_of_weights_matter() -> None:
     weights = np.array([0.5, 2.0, 1.0])
     np.testing.assert_allclose(pool(committee(), 17 * weights), pool(committee(), weights), atol=1e-12)

@@ -10,6 +10,7 @@ from cotrain.predictions import (
     Targets,
     accuracy,
     class_masses,
+    class_shares,
     from_codes,
     log_loss,
     row_losses,
@@ -97,6 +98,33 @@ def test_weights_of_0_on_all_rows_that_count_are_nothing_to_count() -> None:
     assert np.isnan(accuracy(TOLD, codes, weight))
     assert skill(TOLD, codes, weight) == 0.0
     assert accuracy(TOLD, CODES, weight) == 0.0  # the last row alone, which is wrong
+
+
+def test_class_shares_come_from_the_labels_and_leave_no_class_impossible() -> None:
+    codes = np.array([0, 0, 0, 1, -1])
+    np.testing.assert_allclose(class_shares(codes, 3), np.array([3 + 1 / 3, 1 + 1 / 3, 1 / 3]) / 5)
+    np.testing.assert_allclose(class_shares(np.full(4, -1), 2), [0.5, 0.5])
+    np.testing.assert_allclose(class_shares(np.zeros(0, dtype=int), 2), [0.5, 0.5])
+
+
+def test_class_shares_count_weights_by_their_ratios_and_a_row_of_weight_0_not_at_all() -> None:
+    codes, weight = np.array([0, 0, 0, 1, -1]), np.array([1.0, 1, 1, 5, 99])
+    shares = class_shares(codes, 2, weight)
+    np.testing.assert_allclose(shares, np.array([1.5 + 0.5, 2.5 + 0.5]) / 5)  # four rows' worth, split 3 to 5
+    np.testing.assert_allclose(class_shares(codes, 2, 1000 * weight), shares)
+    np.testing.assert_allclose(
+        class_shares(codes, 2, np.array([1.0, 1, 0, 2, 0])), class_shares(np.array([0, 0, 1]), 2, np.array([1.0, 1, 2]))
+    )
+    np.testing.assert_allclose(class_shares(codes, 2, np.zeros(5)), [0.5, 0.5])
+
+
+def test_skill_is_what_a_member_knows_beyond_the_class_shares() -> None:
+    codes, shares = np.array([0] * 9 + [1]), np.array([0.9, 0.1])
+    assert skill(np.tile(shares, (10, 1)), codes, prior=shares) == 0.0
+    assert skill(np.tile(shares, (10, 1)), codes) > 0.3  # beyond an even guess
+    silent = np.tile(shares, (10, 1))
+    silent[9] = np.nan
+    assert skill(silent, codes, prior=shares) == 0.0
 
 
 def test_a_guess_has_no_skill_and_less_than_a_guess_has_less() -> None:

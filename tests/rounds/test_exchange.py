@@ -13,6 +13,9 @@ N_ROWS = 60
 GIVEN = from_codes(np.where(np.arange(N_ROWS) < 12, np.arange(N_ROWS) % 3, -1), 3)
 
 
+SHARES = np.array([0.5, 0.3, 0.2])
+
+
 def committee(n_members: int = 3, seed: int = 0) -> list[NDArray[np.floating]]:
     """They mostly agree: each row has a class that all lean to."""
     rng = np.random.default_rng(seed)
@@ -22,7 +25,7 @@ def committee(n_members: int = 3, seed: int = 0) -> list[NDArray[np.floating]]:
 
 def trust_in(*weights: float) -> Trust:
     shares = np.array(weights) / np.sum(weights)
-    return Trust(np.linspace(0.8, 1.6, len(weights)), shares)
+    return Trust(np.linspace(0.8, 1.6, len(weights)), shares, SHARES)
 
 
 def taught(
@@ -59,10 +62,10 @@ def test_nobody_teaches_himself() -> None:
 
 def test_two_teachers_pooled_by_hand() -> None:
     told = committee()
-    lesson = taught(told, Trust(np.ones(3), np.array([0.5, 0.375, 0.125])), rounds=1, last_share=1.0, soft_labels=True)[
-        0
-    ]
-    by_hand = pool(told[1:], np.array([0.75, 0.25]), voices=TeachingPlan().voices)
+    lesson = taught(
+        told, Trust(np.ones(3), np.array([0.5, 0.375, 0.125]), SHARES), rounds=1, last_share=1.0, soft_labels=True
+    )[0]
+    by_hand = pool(told[1:], np.array([0.75, 0.25]), voices=TeachingPlan().voices, prior=SHARES)
     rows = lesson.admission.positions
     np.testing.assert_allclose(lesson.targets.probabilities[rows], by_hand[rows])
     ordered = np.sort(by_hand, axis=1)
@@ -123,7 +126,7 @@ def test_a_single_member_has_no_lesson_but_the_given_labels() -> None:
 def test_members_in_another_order_learn_the_same() -> None:
     told, trust, order = committee(), trust_in(3, 2, 1), [2, 0, 1]
     there = taught(told, trust)
-    back = taught([told[i] for i in order], Trust(trust.temperatures[order], trust.weights[order]))
+    back = taught([told[i] for i in order], Trust(trust.temperatures[order], trust.weights[order], SHARES))
     for position, member in enumerate(order):
         assert np.array_equal(back[position].admission.codes, there[member].admission.codes)
         np.testing.assert_allclose(back[position].targets.weight, there[member].targets.weight, atol=1e-9)
@@ -163,8 +166,9 @@ def test_hard_labels_name_one_class_and_soft_ones_sum_to_1() -> None:
 
 def test_full_agreement_teaches_only_what_all_teachers_say() -> None:
     told = committee()
-    lesson = taught(told, least_agreement=1.0, first_share=1.0)[0]
-    votes = np.array([one.argmax(axis=1) for one in told[1:]])
+    trust = trust_in(1, 1, 1)
+    lesson = taught(told, trust, least_agreement=1.0, first_share=1.0)[0]
+    votes = np.array([one.argmax(axis=1) for one in trust.calibrated(told)[1:]])
     rows = lesson.admission.positions
     assert len(rows)
     assert (votes[:, rows] == lesson.admission.codes[rows]).all()

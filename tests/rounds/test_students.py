@@ -126,7 +126,7 @@ def school(codes: NDArray[np.int64], blocks: Blocks) -> School:
     return School(members, blocks, {"y": from_codes(codes, 3)}, TeachingPlan(rounds=2), (0, 1))
 
 
-TRUST = {"y": Trust(np.ones(3), np.full(3, 1 / 3))}
+TRUST = {"y": Trust(np.ones(3), np.full(3, 1 / 3), np.full(3, 1 / 3))}
 
 
 def test_two_schools_with_one_seed_give_the_same_bits() -> None:
