@@ -12,34 +12,6 @@
 
 namespace cotrain {
 
-// Cross-entropy of one row with target q (which need not sum to 1) and logits x, in the terms of the shifted
-// logits z = x - max(x) <= 0:
-//
-//     loss = sum_c q_c * (log sum_k exp(z_k) - z_c) = mass * log_sum + shortfall
-//     mass = sum_c q_c        shortfall = sum_c q_c * (-z_c)
-//
-// Every summand is >= 0, so nothing cancels. A class code is the case mass = 1, shortfall = -z[code].
-template <typename T>
-COTRAIN_HD T cross_entropy(T mass, T log_sum, T shortfall) {
-  return mass * log_sum + shortfall;
-}
-
-// One class's share of the shortfall. A class of probability 0 adds nothing, even where its logit is -inf.
-template <typename T>
-COTRAIN_HD T shortfall_term(T target, T shifted) {
-  return target == T(0) ? T(0) : -target * shifted;
-}
-
-// d loss / d x_c = mass * p_c - q_c, with p = softmax(x), times sum_k exp(z_k).
-//
-// Written without a subtraction of near equals: of a row that is told right and surely, p_c and q_c are both almost 1,
-// and what is left of their difference would be rounding. `others` is sum_{k != c} exp(z_k), where `exponential` is the
-// largest summed without it; so is mass - q_c, which is 0 where the target is one class.
-template <typename T>
-COTRAIN_HD T cross_entropy_slope(T mass, T exponential, T others, T target) {
-  return exponential * (mass - target) - target * others;
-}
-
 // -1, 0 or 1. NaN gives 0, as torch.sign does: an unknown slope moves nothing.
 template <typename T>
 COTRAIN_HD T sign(T value) {

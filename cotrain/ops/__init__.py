@@ -7,17 +7,25 @@ torch.compile(fullgraph=True). Knows only torch. May be imported by: learners, j
 
 from cotrain.ops import core
 from cotrain.ops.core import CoreStatus, build_info
-from cotrain.ops.cross_entropy import MultiHeadLoss, multi_head_cross_entropy
+from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Distillation, Focal, Huber, LossKind, SquaredError
+from cotrain.ops.multi_head_loss import MultiHeadLoss, multi_head_loss
 from cotrain.ops.perturbation import linf_step, linf_step_
 
 __all__ = [
+    "BinaryCrossEntropy",
     "CoreStatus",
+    "CrossEntropy",
+    "Distillation",
+    "Focal",
+    "Huber",
+    "LossKind",
     "MultiHeadLoss",
+    "SquaredError",
     "backend",
     "build_info",
     "linf_step",
     "linf_step_",
-    "multi_head_cross_entropy",
+    "multi_head_loss",
     "status",
 ]
 

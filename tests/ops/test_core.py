@@ -25,10 +25,10 @@ optimizer = torch.optim.SGD([*trunk.parameters(), *heads.parameters()], lr=0.2, 
 for _ in range(40):
     perturbed = rows.clone().requires_grad_()
     for _ in range(2):
-        loss = ops.multi_head_cross_entropy([head(trunk(perturbed)) for head in heads], targets, sample_weights=weights)
+        loss = ops.multi_head_loss([head(trunk(perturbed)) for head in heads], targets, sample_weights=weights)
         (gradient,) = torch.autograd.grad(loss.total, [perturbed])
         ops.linf_step_(perturbed, rows, gradient, step_size=0.01, epsilon=0.02)
-    loss = ops.multi_head_cross_entropy(
+    loss = ops.multi_head_loss(
         [head(trunk(perturbed)) for head in heads], targets, sample_weights=weights, head_weights=[1.0, 0.5])
     optimizer.zero_grad(); loss.total.backward(); optimizer.step()
 with torch.no_grad():
@@ -58,7 +58,7 @@ def test_every_public_promise_holds_on_the_twin(in_new_process):
         "import pytest, sys; from cotrain import ops; assert ops.backend() == 'reference';"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
     )
-    files = [str(here / name) for name in ("test_cross_entropy.py", "test_perturbation.py")]
+    files = [str(here / name) for name in ("test_multi_head_loss.py", "test_perturbation.py")]
     done = in_new_process(program, *files, COTRAIN_BACKEND="reference")
     assert done.returncode == 0, done.stdout
 
@@ -90,7 +90,7 @@ def test_every_promise_of_the_kernels_holds_on_every_instruction_set(in_new_proc
         "import pytest, sys, torch; from cotrain import ops; print(torch.ops.cotrain.instruction_set());"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'not reference', *sys.argv[1:]]))"
     )
-    files = [str(here / name) for name in ("test_cross_entropy_kernels.py", "test_perturbation.py")]
+    files = [str(here / name) for name in ("test_multi_head_loss_kernels.py", "test_perturbation.py")]
     done = in_new_process(program, *files, COTRAIN_BACKEND="native", ATEN_CPU_CAPABILITY=LEVELS[level])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == level
@@ -103,7 +103,7 @@ def test_the_kernels_take_the_threads_they_are_given(in_new_process, name):
         "import os, torch; from cotrain import ops; torch.set_num_threads(1);"
         "rows, codes = torch.randn(4096, 100), torch.randint(0, 100, (4096,));"
         "step = lambda: ops.linf_step(rows, rows, rows, step_size=0.1, epsilon=0.1);"
-        "loss = lambda: ops.multi_head_cross_entropy([rows], [codes]);"
+        "loss = lambda: ops.multi_head_loss([rows], [codes]);"
         "count = lambda: len(os.listdir('/proc/self/task'));"
         "before = count(); NAME(); alone = count() - before; torch.set_num_threads(3); NAME();"
         "print(alone, count() - before)"

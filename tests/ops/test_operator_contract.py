@@ -13,8 +13,8 @@ def step_arguments(dtype=torch.float32):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_opcheck_of_the_loss(heads_case, dtype):
-    torch.library.opcheck(torch.ops.cotrain.multi_head_cross_entropy.default, heads_case.operands(dtype))
+def test_opcheck_of_the_loss(loss_case, dtype):
+    torch.library.opcheck(torch.ops.cotrain.multi_head_loss.default, loss_case.operands(dtype))
 
 
 @pytest.mark.parametrize("name", ["linf_step", "linf_step_"])
@@ -34,12 +34,16 @@ def rows_of(n_rows):
 @pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 def test_the_compiled_loss_is_the_eager_loss(dynamic):
+    kinds = [ops.CrossEntropy(label_smoothing=0.1), ops.Huber(), ops.Distillation(2.0, "probabilities")]
+
     def loss_of(layer, rows, targets, weight):
         trunk = rows @ layer
         first, second = trunk[:, :3], trunk[:, 3:]
-        loss = ops.multi_head_cross_entropy(
+        loss = ops.multi_head_loss(
             [first, second, first],
-            [targets, targets, torch.softmax(second[:, :3], dim=1)],
+            [targets, rows @ layer[:, 3:].detach() + 0.5, torch.softmax(second[:, :3], dim=1)],
+            kinds=kinds,
+            masks=[None, weight > 0.2, None],
             sample_weights=[weight, None, weight],  # one tensor for two heads, as one weight per row is
             head_weights=[1.0, 0.5, 2.0],
         )

@@ -15,7 +15,7 @@ from cotrain.learners.deep.batches import Batch
 from cotrain.learners.deep.network import Logits
 from cotrain.learners.deep.passes import Passes
 from cotrain.learners.deep.rounding import widened
-from cotrain.ops import MultiHeadLoss, multi_head_cross_entropy
+from cotrain.ops import MultiHeadLoss, multi_head_loss
 
 Losses = dict[str, Tensor]
 """{task: scalar}"""
@@ -105,7 +105,7 @@ def cross_entropy(
         targets.append(target.repeat(said.shape[0], 1).double())
     # In float64, because the core and its twin differ in the last bits of what they compute in: a double's are rounded
     # off (see rounding.py), a float's are too many.
-    return multi_head_cross_entropy(
+    return multi_head_loss(
         [widened(said.flatten(0, 1)) for said in logits.values()],
         targets,
         sample_weights=[batch.weights[task].repeat(said.shape[0]).double() for task, said in logits.items()],

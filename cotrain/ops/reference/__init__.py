@@ -5,7 +5,7 @@ serves wherever the core has no kernel. Gradients are written out, so nothing he
 May be imported by: cotrain.ops and its tests.
 """
 
-from cotrain.ops.reference.cross_entropy import multi_head_cross_entropy
+from cotrain.ops.reference.multi_head_loss import multi_head_loss
 from cotrain.ops.reference.perturbation import linf_step, linf_step_
 
-__all__ = ["linf_step", "linf_step_", "multi_head_cross_entropy"]
+__all__ = ["linf_step", "linf_step_", "multi_head_loss"]

@@ -1,49 +1,57 @@
-"""The kernels of the multi-head cross-entropy, backend by backend, against the float64 oracle."""
+"""The kernels of the multi-head loss, backend by backend, against the float64 oracle."""
 
 import math
-from typing import Any
 
 import pytest
 import torch
 
+from cotrain.ops import BinaryCrossEntropy, CrossEntropy, Distillation, Focal, Huber, SquaredError
+from cotrain.ops.heads import prepared
+
 FLOORS = {torch.float64: 1e-14, torch.float32: 3e-6, torch.bfloat16: 1e-5, torch.float16: 1e-5}
 
 
-def one_head(kernels, logits, target, weight=None, scale=1.0, need_gradient=True) -> Any:
+def one_head(
+    kernels, outputs, target, weight=None, scale=1.0, need_gradient=True, kind=None, mask=None
+) -> tuple[torch.Tensor, ...]:
     """(total, per_head, per_sample, gradient) of one head."""
-    return kernels.multi_head_cross_entropy([logits], [target], [weight], [scale], need_gradient)
+    heads = prepared([outputs], [target], None if kind is None else [kind], [mask], [weight], [scale])
+    total, per_head, per_sample, gradients = kernels.multi_head_loss(
+        [outputs], *heads, heads.gradient_scales, need_gradient
+    )
+    return total, per_head, per_sample[0], *gradients
 
 
-def same(kernels) -> Any:
+def same(kernels):
     """Bit for bit, for the core; PyTorch's own sums are cut by strides and threads, so the twin is close."""
     return torch.equal if kernels.backend == "native" else torch.allclose
 
 
 @pytest.mark.parametrize("dtype", FLOORS, ids=str)
-def test_errors_stay_within_twice_those_of_eager(kernels, heads_case, dtype, oracle, assert_within_budget):
-    operands = heads_case.operands(dtype)
-    got = kernels.multi_head_cross_entropy(*operands)
-    truth = oracle(operands)
-    # Eager in the type that sums are kept in: half logits are not an excuse for half sums.
-    eager = oracle(operands, torch.float64 if dtype == torch.float64 else torch.float32)
-    for mine, true, theirs in zip(got, truth, eager, strict=True):
+def test_errors_stay_within_twice_those_of_eager(kernels, loss_case, dtype, oracle, joined, assert_within_budget):
+    got = joined(kernels.multi_head_loss(*loss_case.operands(dtype)))
+    truth = oracle(loss_case, dtype)
+    # Eager in the type that sums are kept in: half outputs are not an excuse for half sums.
+    eager = oracle(loss_case, dtype, torch.float64 if dtype == torch.float64 else torch.float32)
+    for mine, true, theirs in zip(got[:3], truth[:3], eager[:3], strict=True):
         assert_within_budget(mine, true, theirs, FLOORS[dtype])
+    assert_within_budget(got[3], truth[3], eager[3], FLOORS[dtype] + torch.finfo(dtype).eps / 2 * (dtype.itemsize == 2))
 
 
-def test_without_gradient_the_losses_are_the_same_bits(kernels, heads_case):
-    operands = heads_case.operands(torch.float32)
-    with_gradient = kernels.multi_head_cross_entropy(*operands)
-    without = kernels.multi_head_cross_entropy(*operands[:-1], False)
-    for one, other in zip(with_gradient[:3], without[:3], strict=True):
-        assert torch.equal(one, other)
-    assert without[3].shape == (0,)
+def test_without_gradient_the_losses_are_the_same_bits(kernels, loss_case):
+    with_gradient = kernels.multi_head_loss(*loss_case.operands(torch.float32))
+    without = kernels.multi_head_loss(*loss_case.operands(torch.float32, need_gradient=False))
+    assert torch.equal(with_gradient[0], without[0])
+    assert torch.equal(with_gradient[1], without[1])
+    assert all(map(torch.equal, with_gradient[2], without[2]))
+    assert without[3] == []
 
 
 def test_the_textbook_value(kernels):
     # softmax of (0, log 3) is (1/4, 3/4)
     total, per_head, per_sample, gradient = one_head(kernels, torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([0]))
     assert total.item() == per_head.item() == per_sample.item() == pytest.approx(math.log(4.0), rel=1e-6)
-    assert gradient.tolist() == pytest.approx([-0.75, 0.75])
+    assert gradient.tolist()[0] == pytest.approx([-0.75, 0.75])
 
 
 def test_a_head_without_rows_that_count_gives_zero_not_nan(kernels):
@@ -141,7 +149,7 @@ def test_a_ruled_out_class_that_is_the_target_costs_infinity(kernels, n_classes)
 def test_large_logits_do_not_overflow(kernels):
     total, _, _, gradient = one_head(kernels, torch.tensor([[3e38, -3e38, 0.0]]), torch.tensor([0]))
     assert total.item() == 0.0
-    assert gradient.tolist() == [0.0, 0.0, 0.0]
+    assert gradient.tolist() == [[0.0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize(("dtype", "precision"), [(torch.float64, 1e-14), (torch.float32, 2e-6)], ids=str)
@@ -190,8 +198,10 @@ def test_of_several_faults_the_first_is_named_and_a_weight_before_its_code(kerne
     weights[wrong_weight[0]][wrong_weight[1]] = -1.0
     error, name = named
     head, row = wrong_code if named is CODE else wrong_weight
+    outputs = [torch.zeros(6, 4)] * 2
+    heads = prepared(outputs, codes, None, None, weights, None)
     with pytest.raises(error, match=rf"`{name}\[{head}\]` .* row {row}\."):
-        kernels.multi_head_cross_entropy([torch.zeros(6, 4)] * 2, codes, weights, [1.0, 1.0], True)
+        kernels.multi_head_loss(outputs, *heads, [1.0, 1.0], True)
 
 
 def test_strides_do_not_matter(kernels):
@@ -204,20 +214,111 @@ def test_strides_do_not_matter(kernels):
         assert all(map(same(kernels), strided, packed))
 
 
-def test_the_number_of_threads_changes_no_bit(kernels, threads, heads_case):
-    operands = heads_case.operands(torch.float32)
+def test_the_number_of_threads_changes_no_bit(kernels, threads, loss_case, joined):
+    operands = loss_case.operands(torch.float32)
     outcomes = []
     for n_threads in (1, 2, 3, 8):
         threads(n_threads)
-        outcomes.append(kernels.multi_head_cross_entropy(*operands))
+        outcomes.append(joined(kernels.multi_head_loss(*operands)))
     for other in outcomes[1:]:
         assert all(map(same(kernels), outcomes[0], other))
 
 
-def test_inputs_are_left_as_they_were(kernels, heads_case):
-    operands = heads_case.operands(torch.float32)
-    before = [[None if tensor is None else tensor.clone() for tensor in group] for group in operands[:3]]
-    kernels.multi_head_cross_entropy(*operands)
-    for group, copies in zip(operands[:3], before, strict=True):
-        for tensor, copy in zip(group, copies, strict=True):
-            assert tensor is None or torch.equal(tensor, copy)
+def test_inputs_are_left_as_they_were(kernels, loss_case):
+    operands = loss_case.operands(torch.float32)
+    tensors = [tensor for group in operands[:5] for tensor in group if tensor is not None]
+    before = [tensor.clone() for tensor in tensors]
+    kernels.multi_head_loss(*operands)
+    for tensor, copy in zip(tensors, before, strict=True):
+        assert torch.equal(tensor.nan_to_num(7.0), copy.nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("n_classes", [5, 90])
+def test_a_teacher_who_agrees_leaves_nothing_to_learn(kernels, n_classes):
+    logits = torch.randn(40, n_classes, dtype=torch.float64)
+    for teacher, kind in (
+        (logits + 3.0, Distillation(4.0)),
+        (logits.softmax(dim=1), Distillation(4.0, "probabilities")),
+    ):
+        total, _, _, gradient = one_head(kernels, logits, teacher, kind=kind)
+        assert total.item() == pytest.approx(0.0, abs=1e-12)
+        assert gradient.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("n_classes", [3, 90])
+def test_a_class_that_the_teacher_rules_out_may_be_ruled_out_by_the_student(kernels, n_classes):
+    logits, teacher = torch.zeros(2, n_classes), torch.zeros(2, n_classes)
+    logits[:, 1] = teacher[:, 1] = -math.inf
+    for given, kind in ((teacher, Distillation(2.0)), (teacher.exp(), Distillation(2.0, "probabilities"))):
+        total, _, _, gradient = one_head(kernels, logits, given, kind=kind)
+        assert total.item() == pytest.approx(0.0, abs=1e-5)  # of T^2 log C = 18
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("n_classes", [4, 90])
+def test_focal_loss_without_focus_is_cross_entropy(kernels, n_classes):
+    logits, codes = torch.randn(30, n_classes), torch.randint(0, n_classes, (30,))
+    for focal, plain in zip(
+        one_head(kernels, logits, codes, kind=Focal(0.0)), one_head(kernels, logits, codes), strict=True
+    ):
+        assert torch.allclose(focal, plain, rtol=1e-6, atol=1e-7)
+
+
+def test_the_focal_loss_of_an_even_choice(kernels):
+    # p = 1/2: (1/2)^2 * log 2; slope (1/4 + 2 * 1/2 * 1/2 * log 2) / 2
+    total, _, _, gradient = one_head(kernels, torch.zeros(1, 2), torch.tensor([0]), kind=Focal(2.0))
+    assert total.item() == pytest.approx(math.log(2) / 4, rel=1e-6)
+    slope = (0.25 + 0.5 * math.log(2)) / 2
+    assert gradient.flatten().tolist() == pytest.approx([-slope, slope], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossEntropy(), SquaredError(), Huber()], ids=lambda kind: type(kind).__name__)
+def test_a_missing_value_is_a_masked_one(kernels, kind):
+    outputs, targets, mask = torch.randn(20, 5), torch.rand(20, 5), torch.rand(20, 5) > 0.4
+    mask[3] = False
+    spoilt = torch.where(mask, outputs, math.nan)
+    masked = one_head(kernels, spoilt, targets, kind=kind, mask=mask)
+    missing = one_head(kernels, spoilt, torch.where(mask, targets, math.nan), kind=kind)
+    assert all(map(same(kernels), masked, missing))
+    assert masked[2][3] == 0.0
+    assert not masked[3][~mask].any()
+    per_element = one_head(kernels, outputs[mask][:, None], targets[mask][:, None], kind=kind)
+    assert masked[1].item() == pytest.approx(per_element[1].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_a_number_stays_in_its_element(kernels, value):
+    outputs = torch.zeros(6, 3)
+    outputs[2, 1] = value
+    _, per_head, per_sample, gradient = one_head(kernels, outputs, torch.ones(6, 3), kind=SquaredError())
+    assert not per_head.isfinite()
+    assert (~per_sample.isfinite()).nonzero().tolist() == [[2]]
+    assert (~gradient.isfinite()).nonzero().tolist() == [[2, 1]]
+
+
+def test_label_smoothing_is_a_mixture_with_equal_shares(kernels):
+    for n_classes in (4, 90):
+        logits, codes = torch.randn(30, n_classes), torch.randint(0, n_classes, (30,))
+        mixed = 0.8 * torch.nn.functional.one_hot(codes, n_classes) + 0.2 / n_classes
+        smoothed = one_head(kernels, logits, codes, kind=CrossEntropy(label_smoothing=0.2))
+        for mine, other in zip(smoothed, one_head(kernels, logits, mixed), strict=True):
+            assert torch.allclose(mine, other, rtol=1e-5, atol=1e-6)
+
+
+def test_an_image_is_the_mean_of_its_pixels(kernels):
+    for n_classes in (6, 70):
+        image, codes = torch.randn(2, n_classes, 5, 7), torch.randint(0, n_classes, (2, 5, 7))
+        codes[1, 0, :4] = -100
+        rows = image.movedim(1, -1).reshape(-1, n_classes)
+        whole, pixels = one_head(kernels, image, codes), one_head(kernels, rows, codes.flatten())
+        assert torch.allclose(whole[1], pixels[1])
+        assert torch.allclose(whole[2][1], pixels[2][35:].sum() / 31)
+        assert torch.allclose(whole[3].movedim(1, -1).reshape(-1, n_classes), pixels[3])
+        assert torch.allclose(one_head(kernels, image.to(memory_format=torch.channels_last), codes)[3], whole[3])
+
+
+def test_a_wrong_code_in_an_image_is_named_with_its_position(kernels):
+    codes = torch.zeros(2, 3, 4, dtype=torch.int64)
+    codes[1, 2, 1] = 5
+    with pytest.raises(IndexError, match=r"got 5 in row 1, position 9\."):
+        one_head(kernels, torch.zeros(2, 5, 3, 4), codes)

@@ -1,0 +1,146 @@
+// Losses over classes, block by block: loss and gradient while the exponentials are at hand.
+// Compiled once per namespace by for_each_isa.h.
+
+// What a block lost.
+template <typename Sum>
+struct Lost {
+  Sum loss[lanes];
+  Sum rest[lanes];    // of the softmax, see softmax_tile.inl
+  Sum others[lanes];  // where there are codes: sum of all exponentials but the right class's
+  Sum factor[lanes];  // what the kind of loss multiplies the gradient with
+};
+
+// Focal loss: takes -log p in `loss`, gives the loss, and the factor for the gradient.
+template <typename Sum>
+void focus(const LossHead& head, const Sum* weight, Lost<Sum>& lost) {
+  const Sum gamma = static_cast<Sum>(head.setting);
+#pragma omp simd
+  for (int lane = 0; lane < lanes; ++lane) {
+    const Sum missing = lost.others[lane] / (Sum(1) + lost.rest[lane]);  // 1 - p
+    const Sum left = missing < Bits<Sum>::smallest_normal ? Sum(0) : missing;
+    const Sum raised = exp_of(gamma * log_of(left == Sum(0) ? Sum(1) : left));
+    const Sum power = gamma == Sum(0) ? Sum(1) : left == Sum(0) ? Sum(0) : raised;
+    lost.factor[lane] = weight[lane] * focal_slope(left, lost.loss[lane], power, gamma);
+    lost.loss[lane] = weight[lane] * focal_loss(lost.loss[lane], power);
+  }
+}
+
+// Logits in the tile become exponentials; `target` is filled where it is a vector.
+template <typename E, typename Stored, bool is_row>
+void lose(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum>& block, typename E::Sum* tile,
+          typename E::Sum* target, Lost<typename E::Sum>& lost) {
+  using Sum = typename E::Sum;
+  Sum largest[lanes], shortfall[lanes];
+  largest_of<is_row>(tile, n_rows, largest);
+  if (has_vector_target(head)) {
+    const Sum inverse_temperature = is_distillation(head.kind) ? Sum(1) / static_cast<Sum>(head.setting) : Sum(1);
+    load_targets<E, Stored, is_row>(head, n_rows, block, target);
+    if (is_distillation(head.kind)) {
+      softmax_tile<is_row, Dot::with_target, true>(tile, target, n_rows, largest, inverse_temperature, lost.rest,
+                                                   shortfall);
+    } else {
+      softmax_tile<is_row, Dot::with_target, false>(tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
+    }
+#pragma omp simd
+    for (int lane = 0; lane < lanes; ++lane) {
+      lost.loss[lane] =
+          block.constant[lane] + cross_entropy(block.mass[lane], log1p_of(lost.rest[lane]), shortfall[lane]);
+      lost.factor[lane] = inverse_temperature;
+    }
+    return;
+  }
+  Sum right[lanes];
+  pick<is_row>(block, head.n_classes, tile, right);
+  softmax_tile<is_row, Dot::none, false>(tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
+  pick<is_row>(block, head.n_classes, tile, lost.others);
+  const bool is_focal = head.kind == LossKind::focal;
+#pragma omp simd
+  for (int lane = 0; lane < lanes; ++lane) {
+    const Sum mass = is_focal ? Sum(1) : block.mass[lane];
+    lost.loss[lane] = cross_entropy(mass, log1p_of(lost.rest[lane]), shortfall_term(mass, right[lane] - largest[lane]));
+    lost.others[lane] = sum_of_others(lost.others[lane], lost.rest[lane]);
+    lost.factor[lane] = block.mass[lane];
+  }
+  if (is_focal) focus(head, block.mass, lost);
+}
+
+// Exponentials in the tile become the gradient, times `scale` and each sample's weight.
+template <bool is_row, typename Sum>
+void slope(const LossHead& head, std::int64_t n_rows, const Block<Sum>& block, double scale, const Sum* target,
+           const Lost<Sum>& lost, Sum* tile) {
+  Sum factor[lanes];
+#pragma omp simd
+  for (int lane = 0; lane < lanes; ++lane) {
+    // In double until the last step: for weights near the ends of float's range neither their sum nor `scale`, which
+    // divides by it, is a float, and only the product is.
+    const Sum weighted = static_cast<Sum>(scale * double(block.weight[lane]));
+    factor[lane] = block.live[lane] == Sum(0) ? Sum(0) : lost.factor[lane] * weighted / (Sum(1) + lost.rest[lane]);
+  }
+  if (has_vector_target(head)) {
+    for (std::int64_t k = 0; k < n_rows; ++k)
+#pragma omp simd
+      for (int lane = 0; lane < lanes; ++lane) {
+        const Sum exponential = tile[k * lanes + lane];
+        const Sum others = sum_of_others(exponential, lost.rest[lane]);
+        tile[k * lanes + lane] =
+            factor[lane] * cross_entropy_slope(block.mass[lane], exponential, others, target[k * lanes + lane]);
+      }
+    return;
+  }
+  Sum at_right[lanes];
+  for (int lane = 0; lane < lanes; ++lane) at_right[lane] = -lost.others[lane] * factor[lane];
+  for (std::int64_t k = 0; k < n_rows; ++k)
+#pragma omp simd
+    for (int lane = 0; lane < lanes; ++lane) tile[k * lanes + lane] *= factor[lane];
+  put<is_row>(block, head.n_classes, at_right, tile);
+}
+
+// What the block adds to its head's sums; each sample's own loss, where the block is made of samples.
+template <bool is_row, typename Sum>
+Found tally(const LossHead& head, const Block<Sum>& block, const Sum* loss) {
+  double weighted = 0, total = 0, count = 0;
+  const int n = is_row ? 1 : lanes;
+#pragma omp simd reduction(+ : weighted, total, count)
+  for (int lane = 0; lane < n; ++lane) {
+    const double own = block.live[lane] == Sum(0) ? 0.0 : double(loss[lane]);
+    weighted += double(block.weight[lane]) * own;
+    total += own;
+    count += double(block.live[lane]);
+  }
+  if (block.are_samples) {
+    auto* per_sample = static_cast<Sum*>(head.per_sample) + block.sample;
+    for (int lane = 0; lane < block.n; ++lane) per_sample[lane] = block.live[lane] == Sum(0) ? Sum(0) : loss[lane];
+  }
+  return {weighted, total, static_cast<std::int64_t>(count)};
+}
+
+// One block: its losses, and its gradient where one is wanted.
+template <typename E, typename Stored, bool is_row>
+Found softmax_block(const LossHead& head, Block<typename E::Sum>& block, double scale, typename E::Sum* scratch) {
+  using Sum = typename E::Sum;
+  const std::int64_t C = head.n_classes, n_rows = is_row ? (C + lanes - 1) / lanes : C;
+  Sum *tile = scratch, *target = scratch + n_rows * lanes;
+  Lost<Sum> lost;
+  survey<is_row>(head, block);
+  if (block.is_silent) {
+    for (std::int64_t i = 0; i < n_rows * lanes; ++i) tile[i] = Sum(0);
+    for (int lane = 0; lane < lanes; ++lane) lost.loss[lane] = Sum(0);
+  } else {
+    const auto* outputs = static_cast<const typename E::Raw*>(head.outputs) + block.sample * head.outputs_at.sample +
+                          block.position * head.outputs_at.position;
+    load_tile<is_row, E>(outputs, head.outputs_at.item,
+                         block.are_samples ? head.outputs_at.sample : head.outputs_at.position, C, block.n,
+                         is_row ? -Bits<Sum>::infinity : Sum(0), tile);
+    silence<is_row>(block, n_rows, tile);
+    lose<E, Stored, is_row>(head, n_rows, block, tile, target, lost);
+    if (head.gradient != nullptr) slope<is_row>(head, n_rows, block, scale, target, lost, tile);
+  }
+  if (head.gradient != nullptr) {
+    auto* gradient = static_cast<typename E::Raw*>(head.gradient) + block.sample * head.gradient_at.sample +
+                     block.position * head.gradient_at.position;
+    store_tile<is_row, E>(tile, head.gradient_at.item,
+                          block.are_samples ? head.gradient_at.sample : head.gradient_at.position, C, block.n,
+                          gradient);
+  }
+  return tally<is_row>(head, block, lost.loss);
+}

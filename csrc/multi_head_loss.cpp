@@ -1,0 +1,198 @@
+// cotrain::multi_head_loss: tensors in, tensors out. Schema and meaning: cotrain/ops/multi_head_loss.py.
+
+#include "multi_head_loss.h"
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "layouts.h"
+#include "tensors.h"
+
+namespace cotrain {
+namespace {
+
+using Tensors = std::vector<Tensor>;
+using OptionalTensors = std::vector<std::optional<Tensor>>;
+
+std::string item(const char* name, std::size_t index) {
+  return "`" + std::string(name) + "[" + std::to_string(index) + "]`";
+}
+
+void require_on_cpu(const Tensor& tensor, const char* name, std::size_t h) {
+  COTRAIN_REQUIRE(tensor.is_cpu(), item(name, h) + " must be on the CPU, like the first head's outputs.");
+}
+
+// The tensors of one head that may have to be copied; they live as long as the head that points into them.
+struct Kept {
+  Tensor outputs, targets;
+  std::optional<Tensor> mask, weights, class_weights;
+};
+
+void set_targets(LossHead& head, Kept& kept, ScalarType sum, std::size_t h) {
+  const bool are_codes = kept.targets.scalar_type() == ScalarType::Long;
+  const bool takes_codes = head.kind == LossKind::cross_entropy || head.kind == LossKind::focal;
+  const bool takes_vectors = head.kind != LossKind::focal;
+  COTRAIN_REQUIRE(are_codes ? takes_codes : takes_vectors,
+                  item("targets", h) + " are not what this kind of loss takes.");
+  if (are_codes) {
+    COTRAIN_REQUIRE(is_shape_without_classes(kept.targets, kept.outputs),
+                    item("targets", h) + " must be class codes of the outputs' shape without classes.");
+    kept.targets = torch::stable::contiguous(kept.targets);
+    head.codes = static_cast<const std::int64_t*>(kept.targets.const_data_ptr());
+    return;
+  }
+  COTRAIN_REQUIRE(has_same_shape(kept.targets, kept.outputs), item("targets", h) + " must have the outputs' shape.");
+  const ScalarType type = kept.targets.scalar_type();
+  COTRAIN_REQUIRE(type == sum || type == kept.outputs.scalar_type(),
+                  item("targets", h) + " must have the outputs' dtype, or the one that sums are kept in.");
+  kept.targets = with_joined_positions(kept.targets);
+  head.targets = kept.targets.const_data_ptr();
+  head.targets_are_elements = type != sum;
+  head.targets_at = strides_of(kept.targets);
+}
+
+void set_mask(LossHead& head, Kept& kept, std::size_t h) {
+  Tensor& mask = *kept.mask;
+  COTRAIN_REQUIRE(mask.scalar_type() == ScalarType::Bool, item("masks", h) + " must be boolean.");
+  if (mask.dim() == 1 && mask.size(0) == head.n_samples) {
+    head.mask_at = {mask.stride(0), 0, 0};
+  } else if (is_over_classes(head.kind)) {
+    COTRAIN_REQUIRE(is_shape_without_classes(mask, kept.outputs),
+                    item("masks", h) + " must be [samples], or of the outputs' shape without classes.");
+    mask = torch::stable::contiguous(mask);
+    head.mask_at = {head.n_positions, 0, 1};
+  } else {
+    COTRAIN_REQUIRE(has_same_shape(mask, kept.outputs),
+                    item("masks", h) + " must be [samples], or of the outputs' shape.");
+    mask = with_joined_positions(mask);
+    head.mask_at = strides_of(mask);
+  }
+  head.mask = static_cast<const bool*>(mask.const_data_ptr());
+}
+
+const void* one_per(std::optional<Tensor>& tensor, std::int64_t count, ScalarType sum, const char* name,
+                    std::size_t h) {
+  COTRAIN_REQUIRE(tensor->dim() == 1 && tensor->size(0) == count && tensor->scalar_type() == sum,
+                  item(name, h) + " must be one number per " +
+                      (std::string(name) == "class_weights" ? "class" : "sample") +
+                      ", of the dtype that sums are kept in.");
+  tensor = torch::stable::contiguous(*tensor);
+  return tensor->const_data_ptr();
+}
+
+LossHead head_of(Kept& kept, std::int64_t kind, double setting, ScalarType sum, std::size_t h) {
+  const Tensor& outputs = kept.outputs;
+  COTRAIN_REQUIRE(kind >= 0 && kind <= static_cast<std::int64_t>(LossKind::huber),
+                  item("kinds", h) + " is no kind of loss.");
+  COTRAIN_REQUIRE(outputs.dim() >= 2 && outputs.size(1) >= 1,
+                  item("outputs", h) + " must have shape [samples, classes, ...], with one class at least.");
+  LossHead head;
+  head.kind = static_cast<LossKind>(kind);
+  head.setting = setting;
+  head.n_samples = outputs.size(0);
+  head.n_classes = outputs.size(1);
+  for (std::int64_t d = 2; d < outputs.dim(); ++d) head.n_positions *= outputs.size(d);
+  kept.outputs = with_joined_positions(outputs);
+  head.outputs = kept.outputs.const_data_ptr();
+  head.outputs_at = strides_of(kept.outputs);
+  set_targets(head, kept, sum, h);
+  if (kept.mask) set_mask(head, kept, h);
+  if (kept.weights) head.weights = one_per(kept.weights, head.n_samples, sum, "sample_weights", h);
+  if (kept.class_weights) head.class_weights = one_per(kept.class_weights, head.n_classes, sum, "class_weights", h);
+  return head;
+}
+
+[[noreturn]] void report(const LossFault& fault, const std::vector<LossHead>& heads) {
+  const LossHead& head = heads[fault.head];
+  if (fault.kind == LossFault::Kind::code) {
+    const std::int64_t code = head.codes[fault.sample * head.n_positions + fault.position];
+    const std::string where = head.n_positions == 1 ? "" : ", position " + std::to_string(fault.position);
+    throw std::out_of_range(item("targets", fault.head) + " must hold class codes from 0 to " +
+                            std::to_string(head.n_classes - 1) + ", or " + std::to_string(head.ignored_code) +
+                            " where there is none; got " + std::to_string(code) + " in row " +
+                            std::to_string(fault.sample) + where + ".");
+  }
+  throw std::invalid_argument(item("sample_weights", fault.head) + " must be finite and 0 or more; it is not in row " +
+                              std::to_string(fault.sample) + ".");
+}
+
+template <typename Sum>
+void store_losses(const std::vector<double>& losses, const std::vector<double>& head_weights, Tensor& total,
+                  Tensor& per_head) {
+  double sum = 0;
+  auto* out = static_cast<Sum*>(per_head.mutable_data_ptr());
+  for (std::size_t h = 0; h < losses.size(); ++h) {
+    out[h] = static_cast<Sum>(losses[h]);
+    sum += head_weights[h] * losses[h];
+  }
+  *static_cast<Sum*>(total.mutable_data_ptr()) = static_cast<Sum>(sum);
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
+    Tensors outputs,                      // H x [n, C, ...], one dtype
+    Tensors targets,                      // H x [n, ...] int64, or [n, C, ...] sum type or the outputs' dtype
+    OptionalTensors masks,                // H x bool [n], [n, ...] (over classes) or [n, C, ...] (elements), or none
+    OptionalTensors sample_weights,       // H x [n] sum type, or none
+    OptionalTensors class_weights,        // H x [C] sum type, or none
+    std::vector<std::int64_t> kinds,      // [H]
+    std::vector<double> settings,         // [H]
+    std::vector<std::int64_t> ignored,    // [H]
+    std::vector<double> head_weights,     // [H]
+    std::vector<double> gradient_scales,  // [H], or [] where no gradient is wanted
+    bool need_gradient) {
+  const std::size_t n_heads = outputs.size();
+  COTRAIN_REQUIRE(n_heads > 0 && targets.size() == n_heads && masks.size() == n_heads &&
+                      sample_weights.size() == n_heads && class_weights.size() == n_heads && kinds.size() == n_heads &&
+                      settings.size() == n_heads && ignored.size() == n_heads && head_weights.size() == n_heads &&
+                      (!need_gradient || gradient_scales.size() == n_heads),
+                  "Every argument must have one entry per head, and there must be one head at least.");
+  const Element element = element_of(outputs[0], "outputs");
+  const ScalarType sum = sum_type(element);
+  std::vector<LossHead> heads(n_heads);
+  std::vector<Kept> kept;
+  kept.reserve(n_heads);
+  for (std::size_t h = 0; h < n_heads; ++h) {
+    require_on_cpu(outputs[h], "outputs", h);
+    require_on_cpu(targets[h], "targets", h);
+    if (masks[h]) require_on_cpu(*masks[h], "masks", h);
+    if (sample_weights[h]) require_on_cpu(*sample_weights[h], "sample_weights", h);
+    if (class_weights[h]) require_on_cpu(*class_weights[h], "class_weights", h);
+    require_type(outputs[h], outputs[0].scalar_type(), "outputs");
+    kept.push_back({outputs[h], targets[h], masks[h], sample_weights[h], class_weights[h]});
+    heads[h] = head_of(kept[h], kinds[h], settings[h], sum, h);
+    heads[h].ignored_code = ignored[h];
+  }
+
+  Tensor total = torch::stable::new_empty(outputs[0], {}, sum);
+  Tensor per_head = torch::stable::new_empty(outputs[0], {static_cast<std::int64_t>(n_heads)}, sum);
+  Tensors per_sample, gradients;
+  per_sample.reserve(n_heads);
+  if (need_gradient) gradients.reserve(n_heads);
+  for (std::size_t h = 0; h < n_heads; ++h) {
+    per_sample.push_back(torch::stable::new_empty(outputs[0], {heads[h].n_samples}, sum));
+    heads[h].per_sample = per_sample[h].mutable_data_ptr();
+    if (!need_gradient) continue;
+    gradients.push_back(torch::stable::empty_like(kept[h].outputs));
+    heads[h].gradient = gradients[h].mutable_data_ptr();
+    heads[h].gradient_at = strides_of(gradients[h]);
+    heads[h].gradient_scale = gradient_scales[h];
+  }
+
+  std::vector<double> losses(n_heads);
+  const LossFault fault = multi_head_loss_cpu(element, heads, losses.data());
+  if (fault.kind != LossFault::Kind::none) report(fault, heads);
+  if (element == Element::float64)
+    store_losses<double>(losses, head_weights, total, per_head);
+  else
+    store_losses<float>(losses, head_weights, total, per_head);
+  return {total, per_head, per_sample, gradients};
+}
+
+STABLE_TORCH_LIBRARY_IMPL(cotrain, CPU, m) { m.impl("multi_head_loss", TORCH_BOX(&multi_head_loss)); }
+
+}  // namespace cotrain
