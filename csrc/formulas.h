@@ -4,10 +4,15 @@
 // Nothing here knows of tensors, strides, threads or instruction sets.
 #pragma once
 
+#include <cmath>
+
+// On the CPU always part of the loop that calls it, or the loop does not become vector instructions.
 #if defined(__CUDACC__)
 #define COTRAIN_HD __host__ __device__ inline
+#elif defined(_MSC_VER)
+#define COTRAIN_HD __forceinline
 #else
-#define COTRAIN_HD inline
+#define COTRAIN_HD inline __attribute__((always_inline))
 #endif
 
 namespace cotrain {
@@ -32,13 +37,123 @@ COTRAIN_HD T at_most(T value, T ceiling) {
   return ceiling == ceiling ? smaller : ceiling;
 }
 
-// One signed step up the gradient, back into the box of half-width epsilon around `clean`, then into
-// [lower, upper] (Madry et al. 2018, arXiv 1706.06083, with the L-infinity ball).
+// Perturbations. A feature is measured from its clean value in units of its scale: offset u = (x - clean) / scale, with
+// slope d loss / d u = gradient * scale. A feature whose scale is not above 0 keeps its clean value.
 template <typename T>
-COTRAIN_HD T linf_step(T perturbed, T clean, T gradient, T step_size, T epsilon, T lower, T upper) {
-  const T moved = perturbed + step_size * sign(gradient);
-  const T in_ball = at_most(at_least(moved, clean - epsilon), clean + epsilon);
-  return at_most(at_least(in_ball, lower), upper);
+COTRAIN_HD T offset_of(T value, T clean, T scale) {
+  return scale > T(0) ? (value - clean) / scale : T(0);
+}
+
+// NaN gives 0: an unknown slope moves nothing.
+template <typename T>
+COTRAIN_HD T slope_of(T gradient, T scale) {
+  const T slope = scale > T(0) ? gradient * scale : T(0);
+  return slope == slope ? slope : T(0);
+}
+
+// What a norm sees of an offset. A NaN counts as nothing, so that it spoils its own feature only.
+template <typename T>
+COTRAIN_HD T seen(T offset) {
+  return offset == offset ? offset : T(0);
+}
+
+// The last thing done to a value: into the box; or back, where the feature may not move.
+template <typename T>
+COTRAIN_HD T in_box(T value, T clean, T scale, T lower, T upper) {
+  const T boxed = at_most(at_least(value, lower), upper);
+  return scale > T(0) ? boxed : clean;
+}
+
+// One signed step up the gradient, back into the ball |u| <= epsilon, into the box (Madry et al. 2018, arXiv
+// 1706.06083, with the L-infinity ball).
+template <typename T>
+COTRAIN_HD T linf_step(T perturbed, T clean, T gradient, T scale, T step_size, T epsilon, T lower, T upper) {
+  const T moved = perturbed + step_size * scale * sign(gradient);
+  const T reach = epsilon * scale;
+  const T in_ball = at_most(at_least(moved, clean - reach), clean + reach);
+  return in_box(in_ball, clean, scale, lower, upper);
+}
+
+// What an l2 step does to every feature of one row: u becomes shrink * (u + size * slope / slope_norm).
+template <typename T>
+struct L2Step {
+  T size;        // 0 where the slopes have no direction: all 0, or too large for a norm
+  T slope_norm;
+  T shrink;      // 1 inside the ball
+};
+
+// From the row's sums of u^2, u * slope and slope^2: with t = size / |slope|,
+//
+//     |u + t * slope|^2 = |u|^2 + 2 t <u, slope> + size^2
+//
+// so that one look at the row tells the length after the step. The sums are in double, for any T: what cancels here
+// is then far below T's rounding, and no square of a float over- or underflows.
+template <typename T>
+COTRAIN_HD L2Step<T> l2_step_of(double offsets, double product, double slopes, double step_size, double epsilon) {
+  const double norm = std::sqrt(slopes);
+  const T slope_norm = static_cast<T>(norm);
+  const bool has_direction = slope_norm > T(0) && slope_norm - slope_norm == T(0);
+  double length = offsets;
+  if (has_direction) length += step_size * (2 * (product / norm) + step_size);
+  length = length > 0 ? std::sqrt(length) : 0.0;
+  L2Step<T> step;
+  step.size = has_direction ? static_cast<T>(step_size) : T(0);
+  step.slope_norm = has_direction ? slope_norm : T(1);
+  step.shrink = length <= epsilon ? T(1) : static_cast<T>(epsilon / length);
+  return step;
+}
+
+// A row that stays inside the ball is moved from where it is, not rebuilt from its clean value: no step, no change.
+template <typename T>
+COTRAIN_HD T l2_step(T perturbed, T clean, T gradient, T scale, const L2Step<T>& step, T lower, T upper) {
+  const T offset = offset_of(perturbed, clean, scale);
+  const T move = step.size == T(0) ? T(0) : step.size * (slope_of(gradient, scale) / step.slope_norm);
+  const T moved = step.shrink == T(1) ? perturbed + scale * move : clean + scale * (step.shrink * (offset + move));
+  return in_box(offset == offset ? moved : offset, clean, scale, lower, upper);
+}
+
+// How strongly an l1 step pulls at a feature: |slope|, but 0 where the box leaves no room on the side it points to
+// (the candidates of Croce & Hein 2021, arXiv 2103.01208).
+template <typename T>
+COTRAIN_HD T l1_pull(T perturbed, T gradient, T scale, T step_size, T lower, T upper) {
+  const T slope = slope_of(gradient, scale);
+  const T rise = step_size < T(0) ? -slope : slope;
+  const T room = rise > T(0) ? upper - perturbed : perturbed - lower;
+  const T pull = rise < T(0) ? -rise : rise;
+  return room > T(0) ? pull : T(0);
+}
+
+// What an l1 step does to one row: features pulled by at least `threshold` move by `size` each (SLIDE, Tramer & Boneh
+// 2019, arXiv 1904.13000), then every offset comes `shrinkage` nearer to 0 (Duchi et al. 2008); below 0 = inside.
+template <typename T>
+struct L1Step {
+  T step_size;
+  T threshold;
+  T size;
+  T shrinkage;
+};
+
+template <typename T>
+COTRAIN_HD T l1_move(T perturbed, T gradient, T scale, const L1Step<T>& step, T lower, T upper) {
+  const T pull = l1_pull(perturbed, gradient, scale, step.step_size, lower, upper);
+  return pull >= step.threshold ? step.size * sign(gradient) : T(0);
+}
+
+template <typename T>
+COTRAIN_HD T l1_step(T perturbed, T clean, T gradient, T scale, const L1Step<T>& step, T lower, T upper) {
+  const T offset = offset_of(perturbed, clean, scale);
+  const T move = l1_move(perturbed, gradient, scale, step, lower, upper);
+  const T far = offset + move;
+  const T near = at_least((far < T(0) ? -far : far) - step.shrinkage, T(0)) * sign(far);
+  const T moved = step.shrinkage < T(0) ? perturbed + scale * move : clean + scale * near;
+  return in_box(offset == offset ? moved : offset, clean, scale, lower, upper);
+}
+
+// A point of the ball: `radius` away from the clean row in a direction of the given norm. 0 / 0 is no direction.
+template <typename T>
+COTRAIN_HD T placed(T direction, T norm, T clean, T scale, T radius, T lower, T upper) {
+  const T offset = norm > T(0) ? radius * (direction / norm) : T(0);
+  return in_box(clean + scale * offset, clean, scale, lower, upper);
 }
 
 }  // namespace cotrain

@@ -1,4 +1,4 @@
-"""The two hot spots as fused operators: what several heads lose, and one step of a projected-gradient perturbation.
+"""The two hot spots as fused operators: what several heads lose, and projected-gradient perturbations.
 
 In: tensors. Out: tensors. Each operator is declared once and has a plain-PyTorch twin (`cotrain.ops.reference`) that
 gives the same results; the compiled core, where it is built, takes over on the devices it was built for. Works under
@@ -9,7 +9,8 @@ from cotrain.ops import core
 from cotrain.ops.core import CoreStatus, build_info
 from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Distillation, Focal, Huber, LossKind, SquaredError
 from cotrain.ops.multi_head_loss import MultiHeadLoss, multi_head_loss
-from cotrain.ops.perturbation import linf_step, linf_step_
+from cotrain.ops.perturbation import perturb, perturb_
+from cotrain.ops.random_start import random_start
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -23,9 +24,10 @@ __all__ = [
     "SquaredError",
     "backend",
     "build_info",
-    "linf_step",
-    "linf_step_",
     "multi_head_loss",
+    "perturb",
+    "perturb_",
+    "random_start",
     "status",
 ]
 

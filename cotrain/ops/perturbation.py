@@ -1,178 +1,133 @@
-"""How a batch takes one step of projected gradient ascent: operators `cotrain::linf_step` and `cotrain::linf_step_`.
+"""How a batch takes one step of projected gradient ascent: operators `cotrain::perturb` and `cotrain::perturb_`.
 
 The two differ in where the result goes: a new tensor, or over the perturbed rows, which spares a loop of
 steps one allocation each. Shapes: n = rows, ... = the features of a row, in any number of dimensions.
 """
 
 import math
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from cotrain.errors import SettingError
 from cotrain.ops import reference
-from cotrain.ops.dtypes import sum_dtype
+from cotrain.ops.ball import BALL_SCHEMA, ball_around, check_beside
 from cotrain.ops.library import declare
 
-_ARGUMENTS = (
-    "perturbed, Tensor clean, Tensor gradient, float step_size, float epsilon, Tensor? epsilon_per_sample, "
-    "float lower, float upper, Tensor? lower_per_feature, Tensor? upper_per_feature"
-)
-_step = declare(
-    "linf_step",
+_ARGUMENTS = f"perturbed, Tensor clean, Tensor gradient, str norm, float step_size, float top_share, {BALL_SCHEMA}"
+_perturb = declare(
+    "perturb",
     f"(Tensor {_ARGUMENTS}) -> Tensor",
-    twin=reference.linf_step,
+    twin=reference.perturb,
     fake=lambda perturbed, *others: torch.empty_like(perturbed),
 )
-_step_in_place = declare(
-    "linf_step_",
+_perturb_in_place = declare(
+    "perturb_",
     f"(Tensor(a!) {_ARGUMENTS}) -> ()",
-    twin=reference.linf_step_,
+    twin=reference.perturb_,
     fake=lambda perturbed, *others: None,
 )
 
 
-def linf_step(
+def perturb(
     perturbed: Tensor,
     clean: Tensor,
     gradient: Tensor,
     *,
+    norm: str,
     step_size: float,
     epsilon: float | Tensor,
+    scale: float | Tensor | None = None,
     lower: float | Tensor | None = None,
     upper: float | Tensor | None = None,
+    movable: Tensor | None = None,
+    top_share: float = 0.01,
 ) -> Tensor:
-    """One signed gradient step, back into the ball around the clean rows, back into the box of legal values.
+    """One step up the gradient, back into the ball around the clean rows, back into the box of legal values.
 
-    clamp(clip(perturbed + step_size * sign(gradient), clean - epsilon, clean + epsilon), lower, upper)
+    With u = (perturbed - clean) / scale and g = gradient * scale, both 0 where a feature may not move:
+
+        linf :  u + step_size * sign(g),             then each feature back into [-epsilon, epsilon]
+        l2   :  u + step_size * g / ||g||_2,         then shortened to epsilon where it is longer
+        l1   :  u + step_size * sign(g) / k          for the k features of the largest |g| that have room in the box,
+                                                     then the nearest point of the l1 ball
+        then    clean + scale * u                    clamped to [lower, upper]
 
     Parameters
     ----------
     perturbed : [n, ...] float16, bfloat16, float32 or float64, any strides; not changed
     clean : [n, ...] the rows that the ball is around, same dtype
-    gradient : [n, ...] of the loss at `perturbed`, same dtype; where it is 0 or NaN the step is 0, as in torch.sign
-    step_size : how far one step goes; negative descends
-    epsilon : half-width of the ball, >= 0, or one per row [n]
-    lower, upper : the box, None = no bound, or one per feature: any shape that broadcasts to [...]
-
-    The values of limits that are tensors are looked at too, for which a GPU is waited for, but not under
-    torch.compile: a program cannot branch on them there.
+    gradient : [n, ...] of the loss at `perturbed`, same dtype. A NaN counts as 0 and moves nothing. A row of zeros
+        stays where it is, if that is in the ball; under l2 so does a row whose norm is infinite
+    norm : "linf", "l2" or "l1"
+    step_size : how far one step goes in that norm, in units of scale; negative descends
+    epsilon : radius of the ball in units of scale, >= 0, or one per row [n]
+    scale : one feature's unit, > 0, or one per feature, 0 where it may not move; None = 1. Whatever is per feature may
+        have any shape that broadcasts to [...]
+    lower, upper : the box, None = no bound, or one per feature
+    movable : bool per feature; where False the clean value comes out, even from outside the box. None = all move
+    top_share : l1 only: k is this share of the features, at least 1 feature; more where slopes are equal
 
     Returns
     -------
-    [n, ...] like `perturbed`, without a graph
+    [n, ...] like `perturbed`, without a graph. A NaN in `perturbed` or `clean` stays one, in its own feature
 
     Raises
     ------
-    SettingError : shapes or dtypes that do not fit, a negative `epsilon`, `lower` above `upper`, NaN in any of them
+    SettingError : shapes, dtypes or devices that do not fit, a number or CPU tensor of limits with a value it cannot
+        have. Values of limits on a GPU are not looked at, nor any under torch.compile
 
     References
     ----------
     Madry et al. 2018, Towards deep learning models resistant to adversarial attacks (arXiv 1706.06083)
+    Tramer & Boneh 2019, Adversarial training and robustness for multiple perturbations (arXiv 1904.13000): the l1 step
+    Croce & Hein 2021, Mind the box: l1-APGD for sparse adversarial attacks (arXiv 2103.01208): only features with room
+    Duchi et al. 2008, Efficient projections onto the l1-ball (ICML)
     """
-    limits = _limits(perturbed, clean, gradient, step_size, epsilon, lower, upper)
+    how = _checked(perturbed, clean, gradient, norm, step_size, top_share)
+    ball, unit = ball_around(clean, norm, epsilon, scale, lower, upper, movable)
     with torch.no_grad():
-        return _step(perturbed, clean, gradient, *limits)
+        return _perturb(perturbed, clean, gradient, norm, how[0] * unit, how[1], *ball)
 
 
-def linf_step_(
+def perturb_(
     perturbed: Tensor,
     clean: Tensor,
     gradient: Tensor,
     *,
+    norm: str,
     step_size: float,
     epsilon: float | Tensor,
+    scale: float | Tensor | None = None,
     lower: float | Tensor | None = None,
     upper: float | Tensor | None = None,
+    movable: Tensor | None = None,
+    top_share: float = 0.01,
 ) -> Tensor:
-    """Like `linf_step`, but written over `perturbed`, which is also what comes back.
+    """Like `perturb`, but written over `perturbed`, which is also what comes back.
 
     The other tensors may share its memory, in whole or in part: they count as they were before.
     """
-    limits = _limits(perturbed, clean, gradient, step_size, epsilon, lower, upper)
+    how = _checked(perturbed, clean, gradient, norm, step_size, top_share)
+    ball, unit = ball_around(clean, norm, epsilon, scale, lower, upper, movable)
     with torch.no_grad():
-        _step_in_place(perturbed, clean, gradient, *limits)
+        _perturb_in_place(perturbed, clean, gradient, norm, how[0] * unit, how[1], *ball)
     if not torch.compiler.is_compiling():
         # A graph that saved the old values must notice that they are gone; torch.compile sees it in the schema.
         torch.autograd.graph.increment_version(perturbed)
     return perturbed
 
 
-def _limits(
-    perturbed: Tensor,
-    clean: Tensor,
-    gradient: Tensor,
-    step_size: float,
-    epsilon: float | Tensor,
-    lower: float | Tensor | None,
-    upper: float | Tensor | None,
-) -> tuple[float, float, Tensor | None, float, float, Tensor | None, Tensor | None]:
-    """The operators' arguments after the three tensors, checked."""
+def _checked(
+    perturbed: Tensor, clean: Tensor, gradient: Tensor, norm: str, step_size: float, top_share: float
+) -> tuple[float, float]:
+    """The numbers of a step, once everything fits."""
     if perturbed.ndim == 0:
         raise SettingError("perturbed", "a scalar", "a tensor [n, ...]")
-    for name, other in (("clean", clean), ("gradient", gradient)):
-        if other.shape != perturbed.shape:
-            raise SettingError(name, tuple(other.shape), f"of the shape of `perturbed`, {tuple(perturbed.shape)}")
-        if other.dtype != perturbed.dtype or other.device != perturbed.device:
-            kind = f"{perturbed.dtype} on {perturbed.device}, like `perturbed`"
-            raise SettingError(name, f"{other.dtype} on {other.device}", kind)
-    wide = sum_dtype(perturbed.dtype)
-    radius, radii = _split(epsilon, "epsilon", perturbed.shape[:1], perturbed.device, wide)
-    floor, floors = _split(-math.inf if lower is None else lower, "lower", perturbed.shape[1:], perturbed.device, wide)
-    ceiling, ceilings = _split(
-        math.inf if upper is None else upper, "upper", perturbed.shape[1:], perturbed.device, wide
-    )
-    _check_radius(radius, radii)
-    _check_box(floor if floors is None else floors, ceiling if ceilings is None else ceilings, perturbed.shape[1:])
-    return float(step_size), radius, radii, floor, ceiling, floors, ceilings
-
-
-def _check_radius(radius: float, radii: Tensor | None) -> None:
-    """Raise on a negative or NaN epsilon."""
-    if not radius >= 0:
-        raise SettingError("epsilon", radius, "0 or more")
-    if radii is None or torch.compiler.is_compiling():
-        return
-    fits = radii >= 0
-    if not fits.all():
-        row = int((~fits).nonzero()[0])
-        raise SettingError(f"epsilon[{row}]", radii[row].item(), "0 or more")
-
-
-def _check_box(floor: float | Tensor, ceiling: float | Tensor, shape: torch.Size) -> None:
-    """Raise where `lower` is not at most `upper`; a NaN on either side is not."""
-    if not isinstance(floor, Tensor) and not isinstance(ceiling, Tensor):
-        if not floor <= ceiling:
-            _refuse_box("", floor, ceiling)
-        return
-    if torch.compiler.is_compiling():
-        return
-    fits = torch.as_tensor(floor <= ceiling)  # a tensor already, which type checkers do not see
-    if not fits.all():
-        item = (~fits).nonzero()[0, 0]
-        place = ", ".join(str(int(index)) for index in torch.unravel_index(item, shape))
-        low, high = (limit[item].item() if isinstance(limit, Tensor) else limit for limit in (floor, ceiling))
-        _refuse_box(f"[{place}]" if place else "", low, high)
-
-
-def _refuse_box(place: str, low: float, high: float) -> NoReturn:
-    if math.isnan(high):
-        raise SettingError(f"upper{place}", high, "a number")
-    raise SettingError(f"lower{place}", low, f"at most `upper`, {high}")
-
-
-def _split(
-    limit: float | Tensor, name: str, shape: torch.Size, device: torch.device, dtype: torch.dtype
-) -> tuple[float, Tensor | None]:
-    """A limit as (one number, None) or (0, one number per item of `shape`, flat)."""
-    if not isinstance(limit, Tensor):
-        return float(limit), None
-    if limit.device != device:
-        raise SettingError(name, f"on {limit.device}", f"on {device}, like `perturbed`")
-    missing = len(shape) - limit.ndim
-    # Not `in (1, ...)`: under torch.compile that does not compare symbolic sizes.
-    fits = missing >= 0 and all(limit.shape[i] == shape[missing + i] or limit.shape[i] == 1 for i in range(limit.ndim))
-    if not fits:
-        raise SettingError(name, tuple(limit.shape), f"a number, or a tensor that broadcasts to {tuple(shape)}")
-    return 0.0, limit.detach().to(dtype).expand(shape).reshape(-1).contiguous()
+    check_beside(clean, "clean", perturbed, "perturbed")
+    check_beside(gradient, "gradient", perturbed, "perturbed")
+    if not -math.inf < step_size < math.inf:
+        raise SettingError("step_size", step_size, "a finite number")
+    if not 0 < top_share <= 1:
+        raise SettingError("top_share", top_share, "above 0 and at most 1", hint="For 1 % write 0.01.")
+    return float(step_size), float(top_share)

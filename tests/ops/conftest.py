@@ -38,15 +38,17 @@ class Kernels:
 
     backend: str
     multi_head_loss: Callable[..., Any]
-    linf_step: Callable[..., Any]
-    linf_step_: Callable[..., Any]
+    perturb: Callable[..., Any]
+    perturb_: Callable[..., Any]
+    random_start: Callable[..., Any]
 
 
 @pytest.fixture(params=BACKENDS)
 def kernels(request: pytest.FixtureRequest) -> Kernels:
     """Each backend that there is, one after the other."""
     source = reference if request.param == "reference" else torch.ops.cotrain
-    return Kernels(request.param, source.multi_head_loss, source.linf_step, source.linf_step_)
+    names = ("multi_head_loss", "perturb", "perturb_", "random_start")
+    return Kernels(request.param, *(getattr(source, name) for name in names))
 
 
 @pytest.fixture

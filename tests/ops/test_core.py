@@ -11,6 +11,8 @@ from cotrain import ops
 from cotrain.errors import CoreError, SettingError
 from cotrain.ops import core
 
+PERTURBATIONS = ("test_perturbation.py", "test_perturbation_laws.py", "test_random_start.py")
+
 TRAINING = """
 import sys, torch
 from cotrain import ops
@@ -27,7 +29,8 @@ for _ in range(40):
     for _ in range(2):
         loss = ops.multi_head_loss([head(trunk(perturbed)) for head in heads], targets, sample_weights=weights)
         (gradient,) = torch.autograd.grad(loss.total, [perturbed])
-        ops.linf_step_(perturbed, rows, gradient, step_size=0.01, epsilon=0.02)
+        for norm in ("linf", "l2", "l1"):
+            ops.perturb_(perturbed, rows, gradient, norm=norm, step_size=0.01, epsilon=0.02)
     loss = ops.multi_head_loss(
         [head(trunk(perturbed)) for head in heads], targets, sample_weights=weights, head_weights=[1.0, 0.5])
     optimizer.zero_grad(); loss.total.backward(); optimizer.step()
@@ -58,7 +61,15 @@ def test_every_public_promise_holds_on_the_twin(in_new_process):
         "import pytest, sys; from cotrain import ops; assert ops.backend() == 'reference';"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
     )
-    files = [str(here / name) for name in ("test_multi_head_loss.py", "test_perturbation.py")]
+    files = [
+        str(here / name)
+        for name in (
+            "test_multi_head_loss.py",
+            "test_perturbation.py",
+            "test_perturbation_laws.py",
+            "test_random_start.py",
+        )
+    ]
     done = in_new_process(program, *files, COTRAIN_BACKEND="reference")
     assert done.returncode == 0, done.stdout
 
@@ -90,19 +101,29 @@ def test_every_promise_of_the_kernels_holds_on_every_instruction_set(in_new_proc
         "import pytest, sys, torch; from cotrain import ops; print(torch.ops.cotrain.instruction_set());"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'not reference', *sys.argv[1:]]))"
     )
-    files = [str(here / name) for name in ("test_multi_head_loss_kernels.py", "test_perturbation.py")]
+    files = [
+        str(here / name)
+        for name in (
+            "test_multi_head_loss_kernels.py",
+            "test_perturbation.py",
+            "test_perturbation_laws.py",
+            "test_random_start.py",
+        )
+    ]
     done = in_new_process(program, *files, COTRAIN_BACKEND="native", ATEN_CPU_CAPABILITY=LEVELS[level])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == level
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted the Linux way")
-@pytest.mark.parametrize("name", ["loss", "step"])
+@pytest.mark.parametrize("name", ["loss", "linf", "l2", "l1", "start"])
 def test_the_kernels_take_the_threads_they_are_given(in_new_process, name):
     program = (
         "import os, torch; from cotrain import ops; torch.set_num_threads(1);"
         "rows, codes = torch.randn(4096, 100), torch.randint(0, 100, (4096,));"
-        "step = lambda: ops.linf_step(rows, rows, rows, step_size=0.1, epsilon=0.1);"
+        "step = lambda norm: ops.perturb(rows, rows, rows, norm=norm, step_size=0.1, epsilon=0.1);"
+        "linf, l2, l1 = (lambda: step('linf')), (lambda: step('l2')), (lambda: step('l1'));"
+        "start = lambda: torch.ops.cotrain.random_start(rows, rows, 'l2', 0.1, None, -9.0, 9.0, None, None, None);"
         "loss = lambda: ops.multi_head_loss([rows], [codes]);"
         "count = lambda: len(os.listdir('/proc/self/task'));"
         "before = count(); NAME(); alone = count() - before; torch.set_num_threads(3); NAME();"

@@ -6,6 +6,7 @@ May be imported by: cotrain.ops and its tests.
 """
 
 from cotrain.ops.reference.multi_head_loss import multi_head_loss
-from cotrain.ops.reference.perturbation import linf_step, linf_step_
+from cotrain.ops.reference.perturbation import perturb, perturb_
+from cotrain.ops.reference.random_start import random_start
 
-__all__ = ["linf_step", "linf_step_", "multi_head_loss"]
+__all__ = ["multi_head_loss", "perturb", "perturb_", "random_start"]

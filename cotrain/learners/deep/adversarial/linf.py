@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cotrain.learners.deep.batches import Bags, Batch, BlockRows
 from cotrain.learners.deep.network import Logits, Network, is_present
 from cotrain.learners.deep.objective import cross_entropy
-from cotrain.ops import linf_step
+from cotrain.ops import perturb
 
 REACH = 2.5
 """All steps together could go this many epsilons: enough to cross the ball from any start (Madry et al. 2018)."""
@@ -69,7 +69,7 @@ class LinfAdversary:
         if isinstance(moved, Bags) or isinstance(clean, Bags) or gradient is None or mask is None:
             return moved
         step_size = REACH * self.epsilon / self.steps
-        return linf_step(moved, clean, gradient * mask, step_size=step_size, epsilon=self.epsilon)
+        return perturb(moved, clean, gradient * mask, norm="linf", step_size=step_size, epsilon=self.epsilon)
 
     def _gradients(self, network: Network, blocks: Sequence[BlockRows], batch: Batch) -> list[Tensor | None]:
         """The loss's gradient with respect to each dense block; nothing is added to any parameter's `.grad`."""
