@@ -46,7 +46,8 @@ inline void require_beside(const Tensor& tensor, const Tensor& other, const char
                   std::string("`") + name + "` lies on another device.");
 }
 
-// Fills in `ball`; `clean` is in memory order already. The tensors in `given` are put in it, and must outlive the kernel.
+// Fills in `ball`; `clean` is in memory order already. The tensors in `given` are put in it too: they must outlive the
+// kernel.
 inline void fill_ball(Ball& ball, BallArguments& given, const Tensor& clean, const MemoryOrder& order) {
   const ScalarType sum = sum_type(element_of(clean, "clean"));
   ball.norm = norm_of(given.norm);
@@ -110,10 +111,10 @@ inline void perturb_into(PerturbKernel kernel, Tensor out, Tensor perturbed, Ten
   const bool rows_matter = given.norm != "linf" || !given.are_alike();
   const MemoryOrder order(perturbed, rows_matter ? 1 : 0);
   const Tensor in_order = order.of(out);
-  const Tensor result = in_order.is_contiguous() ? in_order : torch::stable::empty_like(torch::stable::contiguous(in_order));
   perturbed = torch::stable::contiguous(order.of(perturbed));
   clean = torch::stable::contiguous(order.of(clean));
   gradient = torch::stable::contiguous(order.of(gradient));
+  const Tensor result = in_order.is_contiguous() ? in_order : torch::stable::empty_like(perturbed);
 
   Perturbation step;
   fill_ball(step, given, clean, order);
@@ -136,7 +137,8 @@ Tensor perturb(Tensor perturbed, Tensor clean, Tensor gradient,  // [n, ...]
                OptionalTensor scale_per_feature) {
   Tensor result = torch::stable::empty_like(perturbed);
   perturb_into(kernel, result, perturbed, clean, gradient, step_size, top_share,
-               {norm, epsilon, epsilon_per_sample, lower, upper, lower_per_feature, upper_per_feature, scale_per_feature});
+               {norm, epsilon, epsilon_per_sample, lower, upper, lower_per_feature, upper_per_feature,
+                scale_per_feature});
   return result;
 }
 
@@ -145,7 +147,8 @@ void perturb_(Tensor perturbed, Tensor clean, Tensor gradient,  // [n, ...], the
               std::string norm, double step_size, double top_share, double epsilon, OptionalTensor epsilon_per_sample,
               double lower, double upper, OptionalTensor lower_per_feature, OptionalTensor upper_per_feature,
               OptionalTensor scale_per_feature) {
-  const BallArguments ball{norm, epsilon, epsilon_per_sample, lower, upper, lower_per_feature, upper_per_feature, scale_per_feature};
+  const BallArguments ball{norm,  epsilon,           epsilon_per_sample, lower,
+                           upper, lower_per_feature, upper_per_feature,  scale_per_feature};
   if (!would_change_under_the_step(perturbed, clean, gradient, ball)) {
     perturb_into(kernel, perturbed, perturbed, clean, gradient, step_size, top_share, ball);
     return;
@@ -159,7 +162,8 @@ template <RandomStartKernel kernel>
 Tensor random_start(Tensor clean,      // [n, ...]
                     Tensor direction,  // [n, ...] sum type
                     std::string norm, double epsilon, OptionalTensor epsilon_per_sample, double lower, double upper,
-                    OptionalTensor lower_per_feature, OptionalTensor upper_per_feature, OptionalTensor scale_per_feature) {
+                    OptionalTensor lower_per_feature, OptionalTensor upper_per_feature,
+                    OptionalTensor scale_per_feature) {
   const Element element = element_of(clean, "clean");
   COTRAIN_REQUIRE(clean.dim() >= 1 && same_shape(clean, direction),
                   "`clean` and `direction` must have one shape [rows, ...].");
@@ -169,7 +173,8 @@ Tensor random_start(Tensor clean,      // [n, ...]
   if (clean.numel() == 0) return result;
 
   const MemoryOrder order(clean, 1);
-  BallArguments given{norm, epsilon, epsilon_per_sample, lower, upper, lower_per_feature, upper_per_feature, scale_per_feature};
+  BallArguments given{norm,  epsilon,           epsilon_per_sample, lower,
+                      upper, lower_per_feature, upper_per_feature,  scale_per_feature};
   clean = torch::stable::contiguous(order.of(clean));
   direction = torch::stable::contiguous(order.of(direction));
   Tensor in_order = order.of(result);

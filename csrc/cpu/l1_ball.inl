@@ -1,15 +1,13 @@
-// Which features an l1 step moves, and what brings a row back into the l1 ball. No guard: once per namespace.
-
-#include "cpu/simd_math.inl"
+// The sums over a row that the l1 searches ask for. No guard: once per namespace.
 
 // In blocks, so that the count within one fits the lanes of the loop's own type.
 template <typename Sum>
-std::int64_t count_at_least(const Sum* pulls, std::int64_t n, Sum threshold) {
+std::int64_t count_reaching(const Sum* pulls, std::int64_t n, Sum threshold) {
   constexpr std::int64_t block = 1 << 20;
   std::int64_t total = 0;
   for (std::int64_t first = 0; first < n; first += block) {
     const std::int64_t last = n - first < block ? n : first + block;
-    typename Bits<Sum>::Int count = 0;
+    typename BitsOf<Sum>::Int count = 0;
 #pragma omp simd reduction(+ : count)
     for (std::int64_t j = first; j < last; ++j) count += pulls[j] >= threshold ? 1 : 0;
     total += count;
@@ -17,49 +15,31 @@ std::int64_t count_at_least(const Sum* pulls, std::int64_t n, Sum threshold) {
   return total;
 }
 
-// The `wanted`-th largest of `pulls` [n], which are >= 0, or the smallest that is above 0 where there are fewer.
-// Bisects the bits of numbers >= 0, which are in the order of the numbers, so it is exact. `count` says how many reach
-// it: more than wanted where pulls are equal. Stops early at a threshold that the same features reach.
+// Two loops: of one with two sums under one condition gcc may make a branch, and no vector instructions.
 template <typename Sum>
-Sum threshold_of_top(const Sum* pulls, std::int64_t n, std::int64_t wanted, std::int64_t& count) {
-  using Int = typename Bits<Sum>::Int;
-  Sum largest = 0;
-#pragma omp simd reduction(max : largest)
-  for (std::int64_t j = 0; j < n; ++j) largest = pulls[j] > largest ? pulls[j] : largest;
-  Int reached = 1, missed = bits_as<Int>(largest) + 1;
-  count = count_at_least(pulls, n, bits_as<Sum>(reached));
-  while (count > wanted && missed - reached > 1) {
-    const Int middle = reached + (missed - reached) / 2;
-    const std::int64_t at_middle = count_at_least(pulls, n, bits_as<Sum>(middle));
-    if (at_middle >= wanted) {
-      reached = middle;
-      count = at_middle;
-    } else {
-      missed = middle;
-    }
+double sum_exceeding(const Sum* sizes, std::int64_t n, Sum border, double& count) {
+  double sum = 0, above = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < n; ++j) {
+    const Sum kept = sizes[j] > border ? sizes[j] : Sum(0);
+    sum += static_cast<double>(kept);
   }
-  return bits_as<Sum>(reached);
+#pragma omp simd reduction(+ : above)
+  for (std::int64_t j = 0; j < n; ++j) above += sizes[j] > border ? 1.0 : 0.0;
+  count = above;
+  return sum;
 }
 
-// By how much the sizes [n] of a row's offsets must shrink for their sum to be epsilon; -1 inside the ball.
-//
-// Newton's method on the sum of what exceeds the shrinkage, which is convex and piecewise linear (Michelot 1986): exact
-// once the same features exceed it as before, after a handful of rounds. Fewer exceed it in every round, so it ends.
 template <typename Sum>
-Sum shrinkage_into_l1_ball(const Sum* sizes, std::int64_t n, double epsilon) {
-  double shrinkage = 0;
-  for (std::int64_t before = n + 1;;) {
-    const Sum border = static_cast<Sum>(shrinkage);
-    double sum = 0, count = 0;
-#pragma omp simd reduction(+ : sum, count)
-    for (std::int64_t j = 0; j < n; ++j) {
-      sum += sizes[j] > border ? static_cast<double>(sizes[j]) : 0.0;
-      count += sizes[j] > border ? 1.0 : 0.0;
-    }
-    if (shrinkage == 0 && sum <= epsilon) return Sum(-1);
-    const auto exceed = static_cast<std::int64_t>(count);
-    if (exceed == 0 || exceed >= before) return border;
-    before = exceed;
-    shrinkage = (sum - epsilon) / count;
-  }
-}
+struct Pulls {
+  const Sum* of;  // [n] >= 0
+  std::int64_t n;
+  std::int64_t count_at_least(Sum threshold) const { return count_reaching(of, n, threshold); }
+};
+
+template <typename Sum>
+struct Sizes {
+  const Sum* of;  // [n] >= 0
+  std::int64_t n;
+  double sum_above(Sum border, double& count) const { return sum_exceeding(of, n, border, count); }
+};

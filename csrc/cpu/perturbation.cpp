@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "cpu/elements.h"
 #include "cpu/isa.h"
 #include "formulas.h"
+#include "l1_ball.h"
 
 #define COTRAIN_KERNEL "cpu/perturbation.inl"
 #include "cpu/for_each_isa.h"

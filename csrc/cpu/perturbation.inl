@@ -45,7 +45,8 @@ struct Row {
 
 // Features [begin, end) of one row.
 template <typename E, typename Features>
-void linf_row(const Perturbation& step, const Features& features, std::int64_t i, std::int64_t begin, std::int64_t end) {
+void linf_row(const Perturbation& step, const Features& features, std::int64_t i, std::int64_t begin,
+              std::int64_t end) {
   using Sum = typename E::Sum;
   const Row<E> row(step, i);
   const Sum size = static_cast<Sum>(step.step_size);
@@ -56,22 +57,40 @@ void linf_row(const Perturbation& step, const Features& features, std::int64_t i
   }
 }
 
+// In blocks whose offsets and slopes are taken before they are summed: with the choices that they need, a loop that
+// also sums does not become vector instructions.
+template <typename E, typename Features>
+L2Step<typename E::Sum> l2_sums(const Perturbation& step, const Features& features, const Row<E>& row) {
+  using Sum = typename E::Sum;
+  constexpr std::int64_t block = 512;
+  Sum offset[block], slope[block];
+  double offsets = 0, product = 0, slopes = 0;
+  for (std::int64_t first = 0; first < step.n_features; first += block) {
+    const std::int64_t n = step.n_features - first < block ? step.n_features - first : block;
+#pragma omp simd
+    for (std::int64_t k = 0; k < n; ++k) {
+      const std::int64_t j = first + k;
+      const Sum scale = features.scale(j);
+      offset[k] = seen(offset_of<Sum>(E::load(row.perturbed[j]), E::load(row.clean[j]), scale));
+      slope[k] = slope_of<Sum>(E::load(row.gradient[j]), scale);
+    }
+#pragma omp simd reduction(+ : offsets, product, slopes)
+    for (std::int64_t k = 0; k < n; ++k) {
+      const double u = offset[k], g = slope[k];
+      offsets += u * u;
+      product += u * g;
+      slopes += g * g;
+    }
+  }
+  return l2_step_of<Sum>(offsets, product, slopes, step.step_size, row.epsilon);
+}
+
 // The second sweep finds the row in the cache where three rows fit into it.
 template <typename E, typename Features>
 void l2_row(const Perturbation& step, const Features& features, std::int64_t i) {
   using Sum = typename E::Sum;
   const Row<E> row(step, i);
-  double offsets = 0, product = 0, slopes = 0;
-#pragma omp simd reduction(+ : offsets, product, slopes)
-  for (std::int64_t j = 0; j < step.n_features; ++j) {
-    const Sum scale = features.scale(j);
-    const double offset = seen(offset_of<Sum>(E::load(row.perturbed[j]), E::load(row.clean[j]), scale));
-    const double slope = slope_of<Sum>(E::load(row.gradient[j]), scale);
-    offsets += offset * offset;
-    product += offset * slope;
-    slopes += slope * slope;
-  }
-  const L2Step<Sum> whole = l2_step_of<Sum>(offsets, product, slopes, step.step_size, row.epsilon);
+  const L2Step<Sum> whole = l2_sums(step, features, row);
 #pragma omp simd
   for (std::int64_t j = 0; j < step.n_features; ++j) {
     row.out[j] = E::store(l2_step<Sum>(E::load(row.perturbed[j]), E::load(row.clean[j]), E::load(row.gradient[j]),
@@ -93,16 +112,17 @@ void l1_row(const Perturbation& step, const Features& features, std::int64_t i, 
                            features.lower(j), features.upper(j));
   }
   std::int64_t n_moved = 0;
-  whole.threshold = threshold_of_top(room, d, step.n_top, n_moved);
+  whole.threshold = threshold_of_top<Sum>(Pulls<Sum>{room, d}, step.n_top, n_moved);
   whole.size = static_cast<Sum>(step.step_size / static_cast<double>(n_moved > 0 ? n_moved : 1));
 #pragma omp simd
   for (std::int64_t j = 0; j < d; ++j) {
     const Sum perturbed = E::load(row.perturbed[j]), scale = features.scale(j);
-    const Sum far = seen(offset_of<Sum>(perturbed, E::load(row.clean[j]), scale)) +
-                    l1_move<Sum>(perturbed, E::load(row.gradient[j]), scale, whole, features.lower(j), features.upper(j));
+    const Sum move = l1_move<Sum>(perturbed, E::load(row.gradient[j]), scale, whole, features.lower(j),
+                                  features.upper(j));
+    const Sum far = seen(offset_of<Sum>(perturbed, E::load(row.clean[j]), scale)) + move;
     room[j] = far < Sum(0) ? -far : far;
   }
-  whole.shrinkage = shrinkage_into_l1_ball(room, d, row.epsilon);
+  whole.shrinkage = shrinkage_into_l1_ball<Sum>(Sizes<Sum>{room, d}, row.epsilon);
 #pragma omp simd
   for (std::int64_t j = 0; j < d; ++j) {
     row.out[j] = E::store(l1_step<Sum>(E::load(row.perturbed[j]), E::load(row.clean[j]), E::load(row.gradient[j]),
@@ -129,7 +149,8 @@ void start_row(const RandomStart& start, const Features& features, std::int64_t 
       squares += value * value;
     }
   }
-  const Sum norm = static_cast<Sum>(start.norm == Norm::linf ? 1.0 : start.norm == Norm::l1 ? sizes : std::sqrt(squares));
+  const double length = start.norm == Norm::linf ? 1.0 : start.norm == Norm::l1 ? sizes : std::sqrt(squares);
+  const Sum norm = static_cast<Sum>(length);
 #pragma omp simd
   for (std::int64_t j = 0; j < d; ++j) {
     out[j] = E::store(placed<Sum>(direction[j], norm, E::load(clean[j]), features.scale(j), radius, features.lower(j),
