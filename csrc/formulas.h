@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 // On the CPU always part of the loop that calls it, or the loop does not become vector instructions.
 #if defined(__CUDACC__)
@@ -74,12 +75,12 @@ COTRAIN_HD T linf_step(T perturbed, T clean, T gradient, T scale, T step_size, T
   return in_box(in_ball, clean, scale, lower, upper);
 }
 
-// What an l2 step does to every feature of one row: u becomes shrink * (u + size * slope / slope_norm).
+// What an l2 step does to every feature of one row: u becomes shrink * (u + slope * lift * rate).
 template <typename T>
 struct L2Step {
-  T size;        // 0 where the slopes have no direction: all 0, or too large for a norm
-  T slope_norm;
-  T shrink;      // 1 inside the ball
+  T lift;    // the power of 2 that brings the slopes' norm near 1, so that no product over- or underflows
+  T rate;    // size / (norm * lift); 0 where the slopes have no direction: all 0, or their norm is infinite
+  T shrink;  // 1 inside the ball
 };
 
 // From the row's sums of u^2, u * slope and slope^2: with t = size / |slope|,
@@ -91,25 +92,30 @@ struct L2Step {
 template <typename T>
 COTRAIN_HD L2Step<T> l2_step_of(double offsets, double product, double slopes, double step_size, double epsilon) {
   const double norm = std::sqrt(slopes);
-  const T slope_norm = static_cast<T>(norm);
-  const bool has_direction = slope_norm > T(0) && slope_norm - slope_norm == T(0);
+  const bool has_direction = norm > 0 && norm - norm == 0;
   double length = offsets;
-  if (has_direction) length += step_size * (2 * (product / norm) + step_size);
+  L2Step<T> step{T(1), T(0), T(1)};
+  if (has_direction) {
+    constexpr int most = std::numeric_limits<T>::max_exponent - 2;
+    const int exponent = std::ilogb(norm);
+    const double lift = std::ldexp(1.0, exponent > most ? -most : exponent < -most ? most : -exponent);
+    step.lift = static_cast<T>(lift);
+    step.rate = static_cast<T>(step_size / (norm * lift));
+    length += step_size * (2 * (product / norm) + step_size);
+  }
   length = length > 0 ? std::sqrt(length) : 0.0;
-  L2Step<T> step;
-  step.size = has_direction ? static_cast<T>(step_size) : T(0);
-  step.slope_norm = has_direction ? slope_norm : T(1);
-  step.shrink = length <= epsilon ? T(1) : static_cast<T>(epsilon / length);
+  if (!(length <= epsilon)) step.shrink = static_cast<T>(epsilon / length);
   return step;
 }
 
 // A row that stays inside the ball is moved from where it is, not rebuilt from its clean value: no step, no change.
+// In the feature's own unit, so that nothing is divided: c + scale * shrink * (u + move), with scale * u = x - c.
 template <typename T>
 COTRAIN_HD T l2_step(T perturbed, T clean, T gradient, T scale, const L2Step<T>& step, T lower, T upper) {
-  const T offset = offset_of(perturbed, clean, scale);
-  const T move = step.size == T(0) ? T(0) : step.size * (slope_of(gradient, scale) / step.slope_norm);
-  const T moved = step.shrink == T(1) ? perturbed + scale * move : clean + scale * (step.shrink * (offset + move));
-  return in_box(offset == offset ? moved : offset, clean, scale, lower, upper);
+  const T away = perturbed - clean;
+  const T move = step.rate == T(0) ? T(0) : scale * (slope_of(gradient, scale) * step.lift * step.rate);
+  const T moved = step.shrink == T(1) ? perturbed + move : clean + step.shrink * (away + move);
+  return in_box(away == away ? moved : away, clean, scale, lower, upper);
 }
 
 // How strongly an l1 step pulls at a feature: |slope|, but 0 where the box leaves no room on the side it points to

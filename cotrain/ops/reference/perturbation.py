@@ -94,8 +94,8 @@ def perturb_(perturbed: Tensor, *arguments: Any) -> None:
 def _l2_move(slope: Tensor, step_size: float) -> Tensor:
     """[n, ...] along the slope; 0 where it has no direction."""
     norm = per_row(torch.linalg.vector_norm(flat(slope), dim=1, dtype=torch.float64), slope)
-    has_direction = (norm > 0) & norm.to(slope.dtype).isfinite()
-    return torch.where(has_direction, step_size * (slope / norm.to(slope.dtype)), 0.0)
+    has_direction = (norm > 0) & norm.isfinite()
+    return torch.where(has_direction, step_size * (slope.double() / norm), 0.0).to(slope.dtype)
 
 
 def _nearest_in_l2_ball(offset: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
