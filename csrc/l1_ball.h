@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "formulas.h"
+#include "perturbation_formulas.h"
 
 #if defined(__CUDACC__)
 #define COTRAIN_ANY_ROW _Pragma("nv_exec_check_disable")  // rows of the device have functions of the device

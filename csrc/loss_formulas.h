@@ -5,11 +5,7 @@
 // Nothing here knows of tensors, strides, threads or instruction sets.
 #pragma once
 
-#if defined(__CUDACC__)
-#define COTRAIN_HD __host__ __device__ inline
-#else
-#define COTRAIN_HD inline
-#endif
+#include "host_device.h"
 
 namespace cotrain {
 

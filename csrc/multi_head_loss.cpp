@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "layouts.h"
+#include "loss_layout.h"
 #include "tensors.h"
 
 namespace cotrain {

@@ -11,7 +11,7 @@
 
 #include "cpu/elements.h"
 #include "cpu/isa.h"
-#include "formulas.h"
+#include "perturbation_formulas.h"
 #include "l1_ball.h"
 
 #define COTRAIN_KERNEL "cpu/perturbation.inl"

@@ -16,7 +16,7 @@
 #include <cstdint>
 
 #include "cuda/perturbation_rows.cuh"
-#include "formulas.h"
+#include "perturbation_formulas.h"
 #include "l1_ball.h"
 #include "perturbation_binding.h"
 

@@ -1,4 +1,4 @@
-// What each operator computes, element by element: the one place for the mathematics, shared by host and device code.
+// What a perturbation does, element by element: the one place for this mathematics, shared by host and device code.
 //
 // T is the type that sums are kept in: float for half, bfloat16 and float inputs, double for double.
 // Nothing here knows of tensors, strides, threads or instruction sets.
@@ -7,14 +7,7 @@
 #include <cmath>
 #include <limits>
 
-// On the CPU always part of the loop that calls it, or the loop does not become vector instructions.
-#if defined(__CUDACC__)
-#define COTRAIN_HD __host__ __device__ inline
-#elif defined(_MSC_VER)
-#define COTRAIN_HD __forceinline
-#else
-#define COTRAIN_HD inline __attribute__((always_inline))
-#endif
+#include "host_device.h"
 
 namespace cotrain {
 
