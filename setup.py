@@ -1,7 +1,7 @@
 """Builds cotrain's compiled core where torch, pybind11 and a C++ compiler are found; else cotrain is pure Python.
 
-COTRAIN_NO_EXT=1 skips the core, COTRAIN_REQUIRE_EXT=1 fails without it, MAX_JOBS bounds the compilers at work,
-CXX names the compiler. Everything else about the package stands in pyproject.toml.
+The core's CUDA kernels are a library of their own, built where torch was built with CUDA and its nvcc is found.
+Environment variables: build_tools/settings.py. Everything else about the package stands in pyproject.toml.
 """
 
 import os
@@ -12,9 +12,11 @@ from setuptools import Extension, setup
 
 sys.path.insert(0, str(Path(__file__).parent))  # build backends do not put it there
 
-from build_tools.commands import Finisher, core_commands, pure_commands
-from build_tools.detect import TORCH_TARGET, BuildSettingError, compile_flags, decide, read_settings
-from build_tools.machine import compiler_fault, find_torch, pybind11_fault
+from build_tools.commands import core_commands, pure_commands
+from build_tools.cuda import nvcc_flags
+from build_tools.detect import TORCH_TARGET, compile_flags, link_flags
+from build_tools.plan import make_plan
+from build_tools.settings import BuildSettingError
 
 
 def core_library(flags: list[str]) -> Extension:
@@ -27,8 +29,26 @@ def core_library(flags: list[str]) -> Extension:
         include_dirs=[str(Path("csrc").resolve())],
         define_macros=[("TORCH_TARGET_VERSION", TORCH_TARGET)],
         extra_compile_args=flags,
+        extra_link_args=link_flags(plan.settings),
         py_limited_api=True,  # leaves out torch's Python bindings
     )
+
+
+def cuda_libraries(flags: list[str]) -> list[Extension]:
+    """The operators' CUDA kernels, in a library of their own: what is wrong with CUDA must not cost the core."""
+    if not plan.cuda.builds:
+        return []
+    from torch.utils.cpp_extension import CUDAExtension
+
+    library = CUDAExtension(
+        "cotrain.ops._core_cuda",
+        plan.cuda_sources,
+        include_dirs=[str(Path("csrc").resolve())],
+        define_macros=[("TORCH_TARGET_VERSION", TORCH_TARGET), ("USE_CUDA", None)],  # shows the stable ABI's streams
+        extra_compile_args={"cxx": flags, "nvcc": nvcc_flags(plan.settings, plan.architectures)},
+        py_limited_api=True,
+    )
+    return [library]
 
 
 def build_module(flags: list[str], torch_version: str) -> Extension:
@@ -41,20 +61,18 @@ def build_module(flags: list[str], torch_version: str) -> Extension:
         ["csrc/python/build_info.cpp"],
         include_dirs=[pybind11.get_include(), str(Path("csrc").resolve())],
         extra_compile_args=[*flags, *told],
+        extra_link_args=link_flags(plan.settings),
         language="c++",
     )
 
 
 try:
-    settings = read_settings(os.environ)
+    plan = make_plan(os.environ, Path("csrc", "cuda"))
 except BuildSettingError as error:
     raise SystemExit(f"cotrain: {error}") from None
-torch_version, torch_fault = ("", "") if settings.skips else find_torch()
-compiler = "" if settings.skips else compiler_fault(os.environ)
-decision = decide(settings, torch_fault, torch_version, compiler, pybind11_fault())
-flags = compile_flags(sys.platform)
-finisher = Finisher(settings, torch_version, flags)
-if decision.builds:
-    setup(ext_modules=[core_library(flags), build_module(flags, torch_version)], cmdclass=core_commands(finisher))
+flags = compile_flags(sys.platform, plan.settings)
+if plan.core.builds:
+    libraries = [core_library(flags), build_module(flags, plan.torch.version), *cuda_libraries(flags)]
+    setup(ext_modules=libraries, cmdclass=core_commands(plan, flags))
 else:
-    setup(cmdclass=pure_commands(finisher, decision))
+    setup(cmdclass=pure_commands(plan, flags))

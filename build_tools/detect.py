@@ -4,8 +4,9 @@ Pure functions: what the machine has is passed in, so every case is tested witho
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from build_tools.settings import BuildSettings
 
 OLDEST_TORCH = (2, 11)
 """The oldest torch that the core runs on: the oldest whose stable ABI has all that it calls."""
@@ -14,49 +15,22 @@ TORCH_TARGET = "0x020b000000000000"
 """OLDEST_TORCH for TORCH_TARGET_VERSION: one byte each for major and minor, in hexadecimal (11 = 0b)."""
 
 
-class BuildSettingError(ValueError):
-    """An environment variable of the build has a value it cannot have."""
-
-
 @dataclass(frozen=True)
-class BuildSettings:
-    """What the person who installs has asked for.
+class Decision:
+    """Whether to build, and why not.
 
     Parameters
     ----------
-    skips : COTRAIN_NO_EXT=1, pure Python
-    requires : COTRAIN_REQUIRE_EXT=1, a core or a failed installation
+    builds : whether
+    reason : why not; "" where it is built
+    advice : ways out
+    note : what one should know where it is built all the same
     """
-
-    skips: bool = False
-    requires: bool = False
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether to build, and why not. `reason` is "" where the core is to be built; `advice` are ways out."""
 
     builds: bool
     reason: str = ""
     advice: tuple[str, ...] = ()
-
-
-def read_settings(environ: Mapping[str, str]) -> BuildSettings:
-    """COTRAIN_NO_EXT and COTRAIN_REQUIRE_EXT.
-
-    Raises
-    ------
-    BuildSettingError : a value other than 0 and 1, both switched on, or MAX_JOBS that is no positive number
-    """
-    settings = BuildSettings(_switch(environ, "COTRAIN_NO_EXT"), _switch(environ, "COTRAIN_REQUIRE_EXT"))
-    if settings.skips and settings.requires:
-        raise BuildSettingError(
-            "COTRAIN_NO_EXT=1 skips the core and COTRAIN_REQUIRE_EXT=1 demands it; set one of them."
-        )
-    jobs = environ.get("MAX_JOBS", "1")
-    if not jobs.isdecimal() or int(jobs) < 1:
-        raise BuildSettingError(f"MAX_JOBS must be a number of compiler processes, 1 or more; got {jobs!r}.")
-    return settings
+    note: str = ""
 
 
 def decide(
@@ -75,11 +49,7 @@ def decide(
     if settings.skips:
         return Decision(False, "COTRAIN_NO_EXT=1 asks for pure Python.", ("Unset COTRAIN_NO_EXT to build it.",))
     if torch_fault:
-        return Decision(
-            False,
-            f"no torch to build against ({torch_fault}).",
-            ("Install torch first, then: pip install --no-build-isolation .",),
-        )
+        return Decision(False, f"no torch to build against ({torch_fault}).", (_way_to_torch(torch_fault),))
     if version_of(torch_version) < OLDEST_TORCH:
         oldest = ".".join(map(str, OLDEST_TORCH))
         return Decision(
@@ -108,24 +78,46 @@ def version_of(text: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def compile_flags(platform: str) -> list[str]:
+_SANITIZED = (
+    "-fno-omit-frame-pointer",  # whole stacks in what the sanitizers say
+    "-fno-wrapv",  # Python asks for numbers that wrap around silently
+    "-D_GLIBCXX_ASSERTIONS",  # every index of a vector is looked at
+)
+
+
+def cxx_standard(torch_version: str) -> str:
+    """The C++ standard that torch's builder asks for, where a file is compiled without that builder."""
+    return "c++20" if version_of(torch_version) >= (2, 13) else "c++17"
+
+
+def compile_flags(platform: str, settings: BuildSettings) -> list[str]:
     """Flags of every C++ file. No -std: torch adds its own; no -march: instruction sets are chosen at run time.
 
     Parameters
     ----------
     platform : as `sys.platform`
+    settings : DEBUG, WITH_SYMBOLS and COTRAIN_SANITIZE
     """
     if platform == "win32":
-        return ["/O2", "/permissive-"]
+        symbols = ["/Z7"] if settings.debugs or settings.with_symbols else []
+        return ["/Od" if settings.debugs else "/O2", "/permissive-", *symbols]
+    has_symbols = settings.debugs or settings.with_symbols or settings.sanitizes
     return [
-        "-O3",
-        "-g0",  # Python asks for debug symbols by default: ten times the size
+        "-O0" if settings.debugs else "-O1" if settings.sanitizes else "-O3",
+        "-g" if has_symbols else "-g0",  # Python asks for debug symbols by default: ten times the size
+        *link_flags(settings),
+        *(_SANITIZED if settings.sanitizes else []),
         "-fvisibility=hidden",
         "-fopenmp-simd",  # the loops' vector hints, without OpenMP's run time
         "-fno-math-errno",  # nobody reads errno or the trap flags, and keeping them
         "-fno-trapping-math",  # forbids vector instructions; NaN and inf still mean what they mean
         "-ffp-contract=fast",  # a * b + c in one instruction where there is one
     ]
+
+
+def link_flags(settings: BuildSettings) -> list[str]:
+    """Flags that the linker must be given too."""
+    return ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if settings.sanitizes else []
 
 
 def not_built_message(decision: Decision) -> str:
@@ -141,8 +133,8 @@ def not_built_message(decision: Decision) -> str:
     return "\n".join(lines)
 
 
-def _switch(environ: Mapping[str, str], name: str) -> bool:
-    value = environ.get(name, "0")
-    if value not in ("0", "1"):
-        raise BuildSettingError(f"{name} must be 0 or 1; got {value!r}.")
-    return value == "1"
+def _way_to_torch(fault: str) -> str:
+    if "pkg_resources" in fault or "distutils" in fault:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        return f'Old torches need what setuptools 82 and Python 3.12 dropped: pip install "torch>={oldest}".'
+    return "Install torch first, then: pip install --no-build-isolation ."

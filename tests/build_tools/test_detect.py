@@ -10,38 +10,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # build_tools is not install
 from build_tools.detect import (
     OLDEST_TORCH,
     TORCH_TARGET,
-    BuildSettingError,
-    BuildSettings,
     compile_flags,
+    cxx_standard,
     decide,
+    link_flags,
     not_built_message,
-    read_settings,
     version_of,
 )
 from build_tools.machine import compiler_fault, pybind11_fault
-
-
-def test_nothing_set_means_build_if_possible():
-    assert read_settings({}) == BuildSettings(skips=False, requires=False)
-    assert read_settings({"COTRAIN_NO_EXT": "0", "COTRAIN_REQUIRE_EXT": "1"}) == BuildSettings(requires=True)
-
-
-@pytest.mark.parametrize("value", ["", "yes", "TRUE", "2", " 1"])
-@pytest.mark.parametrize("name", ["COTRAIN_NO_EXT", "COTRAIN_REQUIRE_EXT"])
-def test_a_switch_is_0_or_1_and_nothing_else(name, value):
-    with pytest.raises(BuildSettingError, match=f"{name} must be 0 or 1; got '{value}'"):
-        read_settings({name: value})
-
-
-def test_skipping_and_demanding_the_core_contradict():
-    with pytest.raises(BuildSettingError, match="set one of them"):
-        read_settings({"COTRAIN_NO_EXT": "1", "COTRAIN_REQUIRE_EXT": "1"})
-
-
-@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5", ""])
-def test_jobs_are_a_positive_number(jobs):
-    with pytest.raises(BuildSettingError, match="MAX_JOBS"):
-        read_settings({"MAX_JOBS": jobs})
+from build_tools.settings import BuildSettings
 
 
 def test_torch_a_compiler_and_pybind11_are_all_it_takes():
@@ -55,6 +32,7 @@ def test_torch_a_compiler_and_pybind11_are_all_it_takes():
     [
         (BuildSettings(skips=True), "", "", "", "", "COTRAIN_NO_EXT=1", "Unset COTRAIN_NO_EXT"),
         (BuildSettings(), "No module named 'torch'", "", "", "", "No module named 'torch'", "Install torch first"),
+        (BuildSettings(), "No module named 'pkg_resources'", "", "", "", "no torch", 'pip install "torch>=2.11"'),
         (BuildSettings(), "", "2.10.1+cpu", "", "", "2.11 or later, found 2.10.1+cpu", "torch>=2.11"),
         (BuildSettings(), "", "2.13.0", "c++: not found", "", "c++: not found", "apt install g++"),
         (BuildSettings(), "", "2.13.0", "", "No module named 'pybind11'", "no pybind11", "pip install pybind11"),
@@ -81,11 +59,31 @@ def test_the_target_is_the_oldest_torch_in_hexadecimal():
     assert (number >> 56, number >> 48 & 0xFF) == OLDEST_TORCH
 
 
+@pytest.mark.parametrize("settings", [BuildSettings(), BuildSettings(debugs=True), BuildSettings(sanitizes=True)])
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-def test_no_flag_ties_the_library_to_one_machine_or_one_standard(platform):
-    flags = compile_flags(platform)
+def test_no_flag_ties_the_library_to_one_machine_or_one_standard(platform, settings):
+    flags = compile_flags(platform, settings)
     assert flags
     assert not [flag for flag in flags if "std" in flag or "march" in flag or "fast-math" in flag]
+
+
+def test_debugging_takes_the_optimisation_and_symbols_do_not():
+    plain = compile_flags("linux", BuildSettings())
+    assert {"-O3", "-g0"} <= set(plain)
+    assert {"-O0", "-g"} <= set(compile_flags("linux", BuildSettings(debugs=True)))
+    assert {"-O3", "-g"} <= set(compile_flags("linux", BuildSettings(with_symbols=True)))
+    assert {"/Od", "/Z7"} <= set(compile_flags("win32", BuildSettings(debugs=True)))
+
+
+def test_the_sanitizers_are_given_to_the_compiler_and_the_linker_alike():
+    settings = BuildSettings(sanitizes=True)
+    assert "-fsanitize=address,undefined" in link_flags(settings)
+    assert set(link_flags(settings)) <= set(compile_flags("linux", settings))
+    assert link_flags(BuildSettings()) == []
+
+
+def test_the_standard_is_the_one_that_torch_compiles_with():
+    assert (cxx_standard("2.12.1"), cxx_standard("2.13.0+cpu"), cxx_standard("3.0")) == ("c++17", "c++20", "c++20")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="setuptools finds the compiler there")

@@ -34,6 +34,10 @@ esac
 """
 
 
+COMPILING = 'while [ "$#" -gt 0 ]; do [ "$1" = -o ] && : > "$2"; shift; done'
+NOT_COMPILING_KERNELS = 'echo "no licence for kernels" >&2; exit 1'
+
+
 class Installer:
     """A copy of the project: what setup.py, the operators and their twin need."""
 
@@ -67,14 +71,37 @@ class Installer:
     def without_pybind11(self) -> None:
         (self.tools / "pybind11.py").write_text("raise ImportError(\"No module named 'pybind11'\")\n")
 
+    def with_kernels_and_cuda_torch(self) -> None:
+        """A .cu file, and a torch that says it was built with CUDA 13.0, as far as the builder asks it."""
+        (self.folder / "csrc" / "cuda").mkdir(exist_ok=True)
+        for kernel in (self.folder / "csrc" / "cuda").iterdir():
+            kernel.unlink()
+        (self.folder / "csrc" / "cuda" / "kernel.cu").touch()
+        (self.tools / "sitecustomize.py").write_text(
+            "import torch\ntorch.version.cuda = '13.0'\ntorch._C._cuda_getDeviceCount = lambda: 0\n"
+        )
+
+    def toolkit(self, release: str, script: str) -> str:
+        """CUDA_HOME of a toolkit whose nvcc is of this release, and compiles as the script does."""
+        home = self.tools.parent / f"cuda-{release}"
+        (home / "bin").mkdir(parents=True)
+        nvcc = home / "bin" / "nvcc"
+        nvcc.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo "release {release}, V{release}.1" && exit\n{script}\n'
+        )
+        nvcc.chmod(0o755)
+        return str(home)
+
     def run(self, *command: str, compiler: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """setup.py, with the scripts of this test before everything else."""
-        outside = {name: value for name, value in os.environ.items() if not name.startswith("COTRAIN_")}
+        foreign = ("COTRAIN_", "CUDA_", "FORCE_", "TORCH_", "NVCC_")
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         tools = {
             "CXX": self.tool("compiler", compiler),
             "PATH": f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(self.tools),
             "MAX_JOBS": "1",
+            "TORCH_DONT_CHECK_COMPILER_ABI": "1",  # a script is no gcc of a version that suits nvcc
         }
         return subprocess.run(
             [sys.executable, "setup.py", *command],
@@ -89,7 +116,7 @@ class Installer:
     def leave_an_old_core(self, ops: Path) -> None:
         """As an earlier, successful installation does; older than the sources, or setuptools finds nothing to do."""
         ops.mkdir(parents=True, exist_ok=True)
-        for name in ("_core.so", "_build.cpython-311-x86_64-linux-gnu.so"):
+        for name in ("_core.so", "_core_cuda.so", "_build.cpython-311-x86_64-linux-gnu.so"):
             (ops / name).write_bytes(b"an old library")
             os.utime(ops / name, (1e9, 1e9))  # in 2001
         (ops / "_build_info.json").write_text(json.dumps({"is_built": True, "reason": ""}))
@@ -193,3 +220,87 @@ def test_require_ext_fails_without_pybind11(installer):
     assert "COTRAIN_REQUIRE_EXT=1, but no pybind11 to build with (No module named 'pybind11')." in done.stdout
     assert "Traceback" not in done.stdout
     assert not installer.wheels()
+
+
+def libraries(ops: Path) -> set[str]:
+    return {path.name.split(".")[0] for path in ops.glob("*.so")}
+
+
+def told_of(ops: Path) -> dict:
+    return json.loads((ops / "_build_info.json").read_text())
+
+
+def test_all_faults_of_the_settings_are_told_before_anything_is_done(installer):
+    done = installer.run("bdist_wheel", compiler=NEVER, FORCE_CUDA="yes", DEBUG="2", MAX_JOBS="0")
+    assert done.returncode == 1
+    for name in ("FORCE_CUDA", "DEBUG", "MAX_JOBS"):
+        assert f"{name} must be" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_what_is_built_against_what_is_said_before_the_compilers_start(installer):
+    done = installer.run("bdist_wheel", compiler=COMPILING, CFLAGS="-DASKED_BY_CFLAGS", WITH_SYMBOLS="1")
+    assert done.returncode == 0, done.stdout
+    plan, compilation = done.stdout.split("building 'cotrain.ops._core'", 1)
+    assert "torch     2." in plan
+    assert "CFLAGS=-DASKED_BY_CFLAGS" in plan
+    assert "WITH_SYMBOLS=1" in plan
+    assert "-DASKED_BY_CFLAGS" in compilation
+
+
+class TestKernelsForCuda:
+    @pytest.fixture(autouse=True)
+    def _with_kernels(self, installer):
+        installer.with_kernels_and_cuda_torch()
+
+    def test_are_a_library_of_their_own_for_the_architectures_that_were_asked_for(self, installer):
+        home = installer.toolkit("13.1", f'echo "nvcc got $*"; {COMPILING}')
+        asked = {"CUDA_HOME": home, "FORCE_CUDA": "1", "TORCH_CUDA_ARCH_LIST": "9.0 12.0+PTX", "NVCC_FLAGS": "-v"}
+        done = installer.run("bdist_wheel", compiler=COMPILING, **asked)
+        assert done.returncode == 0, done.stdout
+        ops = installer.unpack_wheel() / "cotrain" / "ops"
+        assert libraries(ops) == {"_core", "_core_cuda", "_build"}
+        cuda = told_of(ops)["cuda"]
+        assert (cuda["is_built"], cuda["version"], cuda["torch_cuda"]) == (True, "13.1", "13.0")
+        assert cuda["architectures"] == ["sm_90", "sm_120", "compute_120"]
+        assert "a minor difference is fine" in done.stdout
+        assert "-gencode=arch=compute_120,code=compute_120" in done.stdout
+
+    @pytest.mark.parametrize("command", ["bdist_wheel", "editable_wheel"])
+    def test_that_do_not_compile_cost_nothing_but_themselves(self, installer, command):
+        ops = installer.ops if command == "editable_wheel" else installer.folder / "built" / "cotrain" / "ops"
+        installer.leave_an_old_core(ops)
+        home = installer.toolkit("13.0", NOT_COMPILING_KERNELS)
+        done = installer.run("build", "--build-lib", "built", command, compiler=COMPILING, CUDA_HOME=home)
+        assert done.returncode == 0, done.stdout
+        assert "no licence for kernels" in done.stdout
+        assert "CUDA kernels NOT built" in done.stdout
+        ops = ops if command == "editable_wheel" else installer.unpack_wheel() / "cotrain" / "ops"
+        assert libraries(ops) == {"_core", "_build"}
+        assert told_of(ops)["is_built"]
+        assert "the compilation failed" in told_of(ops)["cuda"]["reason"]
+
+    def test_that_were_demanded_and_do_not_compile_fail_the_installation(self, installer):
+        home = installer.toolkit("13.0", NOT_COMPILING_KERNELS)
+        done = installer.run("bdist_wheel", compiler=COMPILING, CUDA_HOME=home, FORCE_CUDA="1")
+        assert done.returncode == 1
+        assert "FORCE_CUDA=1, but the compilation failed" in done.stdout
+        assert "Traceback" not in done.stdout
+        assert not installer.wheels()
+
+    def test_of_another_major_version_are_not_tried(self, installer):
+        home = installer.toolkit("12.4", f'touch "$0.was_called"; {COMPILING}')
+        done = installer.run("bdist_wheel", compiler=COMPILING, CUDA_HOME=home)
+        assert done.returncode == 0, done.stdout
+        assert "A different CUDA major version cannot be linked safely" in done.stdout
+        assert "3. FORCE_ONLY_CPU=1 pip install" in done.stdout
+        assert libraries(installer.unpack_wheel() / "cotrain" / "ops") == {"_core", "_build"}
+        assert not Path(home, "bin", "nvcc.was_called").exists()
+
+    def test_that_were_demanded_of_a_torch_without_cuda_fail_before_anything_is_compiled(self, installer):
+        (installer.tools / "sitecustomize.py").write_text("import torch\ntorch.version.cuda = None\n")
+        home = installer.toolkit("13.0", COMPILING)
+        done = installer.run("bdist_wheel", compiler=COMPILING, CUDA_HOME=home, FORCE_CUDA="1")
+        assert done.returncode == 1
+        assert "FORCE_CUDA=1, but this torch is CPU-only" in done.stdout
+        assert "building 'cotrain" not in done.stdout
