@@ -278,7 +278,7 @@ def test_doctor_says_what_serves_and_what_was_built() -> None:
     done = invoke("doctor")
     assert done.exit_code == 0
     lines = {line.split("  ")[0].strip(): line for line in done.stdout.splitlines()}
-    assert {"python", "torch", "scikit-learn", "GPU", "operators"} <= set(lines)
+    assert {"python", "torch", "scikit-learn", "GPU", "operators", "CUDA kernels"} <= set(lines)
     assert "native" in lines["operators"] or "what to do" in lines
 
 

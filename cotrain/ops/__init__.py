@@ -5,8 +5,11 @@ gives the same results; the compiled core, where it is built, takes over on the 
 torch.compile(fullgraph=True). Knows only torch. May be imported by: learners, jobs, the command line.
 """
 
-from cotrain.ops import core
+import torch
+
+from cotrain.ops import core, library
 from cotrain.ops.core import CoreStatus, build_info
+from cotrain.ops.cuda import CudaStatus, Gate
 from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Distillation, Focal, Huber, LossKind, SquaredError
 from cotrain.ops.multi_head_loss import MultiHeadLoss, multi_head_loss
 from cotrain.ops.perturbation import perturb, perturb_
@@ -16,6 +19,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CoreStatus",
     "CrossEntropy",
+    "CudaStatus",
     "Distillation",
     "Focal",
     "Huber",
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 _STATUS = core.load_core()
+library.guard_with(Gate(_STATUS.cuda, _STATUS.wanted, torch.cuda.get_device_capability))
 
 
 def status() -> CoreStatus:

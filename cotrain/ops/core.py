@@ -1,14 +1,17 @@
 """Is the compiled core there, and if not, why?
 
-The core is two files beside this one, written by setup.py: `_core`, a library of operators for the dispatcher, built
-against LibTorch's stable ABI, and `_build`, a small Python module that says what it was built with. Either may be
-missing; `_build_info.json` then says why. COTRAIN_BACKEND=auto|native|reference decides whether the core is used.
+The core is files beside this one, written by setup.py: `_core`, a library of operators for the dispatcher, built
+against LibTorch's stable ABI, `_core_cuda`, its kernels for GPUs, and `_build`, a small Python module that says what
+it was built with. Each may be missing; `_build_info.json` then says why. COTRAIN_BACKEND=auto|native|reference decides
+whether the core is used.
 """
 
 import importlib
 import json
 import logging
 import os
+import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from typing import Any
 import torch
 
 from cotrain.errors import CoreError, SettingError
+from cotrain.ops.cuda import REBUILD, CudaStatus, load_cuda
 
 _HERE = Path(__file__).parent
 _BACKENDS = ("auto", "native", "reference")
@@ -34,11 +38,13 @@ class CoreStatus:
     reason : one sentence; where the core is missing, what to do
     library : the file that was loaded; None = none
     instruction_set : "baseline", "avx2" or "avx512"; "" where the twin serves
+    cuda : the same of the CUDA kernels
     """
 
     backend: str
     wanted: str
     reason: str
+    cuda: CudaStatus
     library: Path | None = None
     instruction_set: str = ""
 
@@ -55,19 +61,22 @@ def load_core(wanted: str | None = None) -> CoreStatus:
     if wanted not in _BACKENDS:
         raise SettingError("COTRAIN_BACKEND", wanted, "one of auto, native, reference")
     if wanted == "reference":
-        return CoreStatus("reference", wanted, "COTRAIN_BACKEND=reference asks for the PyTorch twin.")
-    library = next(iter(sorted(_HERE.glob("_core*.so")) + sorted(_HERE.glob("_core*.pyd"))), None)
-    fault = _why_not(library)
+        reason = "COTRAIN_BACKEND=reference asks for the PyTorch twin."
+        return CoreStatus("reference", wanted, reason, CudaStatus("reference", reason))
+    library, built = _library("_core"), build_info()
+    fault = _why_not(library, built)
     if fault is None:
-        return CoreStatus("native", wanted, "The compiled core is loaded.", library, _instruction_set())
+        reason = " ".join(["The compiled core is loaded.", *differences(built, torch.__version__, _python())])
+        cuda = load_cuda(_library("_core_cuda"), built.get("cuda", {}), torch.version.cuda)
+        return CoreStatus("native", wanted, reason, cuda, library, _instruction_set())
     if wanted == "native":
         raise CoreError(f"COTRAIN_BACKEND=native, but {fault}")
     _log.warning("The PyTorch twin serves in place of the compiled core (same results, slower): %s", fault)
-    return CoreStatus("reference", wanted, fault)
+    return CoreStatus("reference", wanted, fault, CudaStatus("reference", fault))
 
 
 def build_info() -> dict[str, Any]:
-    """What the core was built with, or why it was not: compiler, flags, torch, python, instruction_sets, reason.
+    """What the core was built with, or why it was not: compiler, flags, torch, python, instruction_sets, reason, cuda.
 
     From `_build` where that loads, completed by what setup.py wrote down.
     """
@@ -79,19 +88,47 @@ def build_info() -> dict[str, Any]:
     return info if module is None else {**info, **module.build_info()}
 
 
-def _why_not(library: Path | None) -> str | None:
+def differences(built: Mapping[str, Any], torch_version: str, python_version: str) -> list[str]:
+    """One sentence for each of torch and Python that is another than the core was built for, and what that means."""
+    told = []
+    was = _release(built.get("torch", ""))
+    if was and was != _release(torch_version):
+        now = _release(torch_version)
+        told.append(f"It was built for torch {was}, and torch {now} runs it through the stable ABI.")
+    # A library of operators is of no particular Python; what pybind11 binds is of one minor version.
+    was, now = (".".join(version.split(".")[:2]) for version in (built.get("python", ""), python_version))
+    if was and was != now:
+        told.append(f"Its Python modules were built for Python {was}, and you run {now}: {REBUILD}")
+    return told
+
+
+def _release(version: str) -> str:
+    return version.split("+")[0]
+
+
+def _python() -> str:
+    return platform.python_version()
+
+
+def _library(name: str) -> Path | None:
+    """The library of this name, if it was built."""
+    return next((path for path in (_HERE / f"{name}.so", _HERE / f"{name}.pyd") if path.exists()), None)
+
+
+def _why_not(library: Path | None, built: Mapping[str, Any]) -> str | None:
     """Load the library; None, or one sentence on why it cannot be used."""
     if library is None:
-        return f"the core was not built: {build_info()['reason']}"
-    version = torch.__version__.split("+")[0]
+        return f"the core was not built: {built['reason']}"
+    version = _release(torch.__version__)
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_TORCH:
         return f"the core needs torch {_OLDEST_TORCH[0]}.{_OLDEST_TORCH[1]} or later, this is {version}. Upgrade torch."
     try:
         torch.ops.load_library(library)
     except OSError as error:
+        was = f"built for torch {_release(built.get('torch', 'unknown'))} and Python {built.get('python', 'unknown')}"
         return (
-            f"the core does not load: {error}. Rebuild it: "
-            "pip install --no-build-isolation --force-reinstall --no-deps ."
+            f"the core does not load: {error}. It was {was}; you run torch {version} and Python {_python()}. "
+            f"Rebuild it: {REBUILD}"
         )
     return None
 

@@ -10,6 +10,7 @@ import torch
 from cotrain import ops
 from cotrain.errors import CoreError, SettingError
 from cotrain.ops import core
+from cotrain.ops.cuda import REBUILD
 
 PERTURBATIONS = ("test_perturbation.py", "test_perturbation_laws.py", "test_random_start.py")
 
@@ -186,16 +187,48 @@ def test_without_a_core_the_twin_serves_and_says_why_once(bare_copy, in_new_proc
     assert reason in done.stderr
 
 
+def test_the_kernels_of_gpus_are_never_taken_for_the_core(bare_copy, in_new_process):
+    (bare_copy / "cotrain" / "ops" / "_core_cuda.so").write_bytes(b"not a library")
+    done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="auto")
+    assert "the core was not built" in done.stdout
+    assert "does not load" not in done.stdout
+
+
 def test_a_core_that_is_demanded_and_not_there_is_an_error(bare_copy, in_new_process):
     done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="native")
     assert done.returncode == 1
     assert f"{CoreError.__name__}: COTRAIN_BACKEND=native, but the core was not built" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("built", "said"),
+    [
+        ({"torch": "2.13.0+cpu", "python": "3.11.7"}, []),
+        ({"torch": "2.13.0+cu130", "python": "3.11.9"}, []),
+        ({}, []),
+        (
+            {"torch": "2.12.1", "python": "3.11.7"},
+            ["It was built for torch 2.12.1, and torch 2.13.0 runs it through the stable ABI."],
+        ),
+        (
+            {"torch": "2.13.0", "python": "3.12.1"},
+            ["Its Python modules were built for Python 3.12, and you run 3.11: " + REBUILD],
+        ),
+    ],
+    ids=["the same", "another flavour", "not known", "another torch", "another Python"],
+)
+def test_what_the_core_was_built_for_is_compared_with_what_runs(built, said):
+    assert core.differences(built, "2.13.0+cpu", "3.11.7") == said
+
+
 def test_a_core_that_does_not_load_is_named_and_the_twin_serves(bare_copy, in_new_process):
-    (bare_copy / "cotrain" / "ops" / "_core.so").write_bytes(b"not a library")
+    folder = bare_copy / "cotrain" / "ops"
+    (folder / "_core.so").write_bytes(b"not a library")
+    facts = {"is_built": True, "reason": "", "torch": "2.12.1", "python": "3.10.2"}
+    (folder / "_build_info.json").write_text(json.dumps(facts))
     done = run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="auto")
     assert done.stdout.splitlines()[0] == "reference"
     assert "does not load" in done.stdout
+    assert "built for torch 2.12.1 and Python 3.10.2; you run torch " in done.stdout
     assert "pip install --no-build-isolation" in done.stdout
     assert run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="native").returncode == 1
