@@ -1,9 +1,10 @@
 # make demo   set up, build the core, run the main job on real input
 # make test   set up, build the core, run the tests
+# More: check (style and types), cuda-check (compile the CUDA kernels, where nvcc is), bench, clean.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check cuda-check bench clean
 
 setup: .venv/ready
 
@@ -25,6 +26,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+cuda-check: setup
+	$(BIN)/python -m build_tools.cuda_check
 
 bench: setup
 	$(BIN)/python -m benchmarks.digits_table --out runs/digits_table.parquet
