@@ -1,10 +1,11 @@
 # make demo   set up, build the core, run the main job on real input
 # make test   set up, build the core, run the tests
-# More: check (style and types), cuda-check (compile the CUDA kernels, where nvcc is), bench, clean.
+# More: check (style and types), cuda-check (compile the CUDA kernels, where nvcc is), sanitize (the core's tests under
+# gcc's sanitizers), bench, clean.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check cuda-check bench clean
+.PHONY: setup demo test check cuda-check sanitize bench clean
 
 setup: .venv/ready
 
@@ -29,6 +30,9 @@ check: setup
 
 cuda-check: setup
 	$(BIN)/python -m build_tools.cuda_check
+
+sanitize: setup
+	$(BIN)/python -m build_tools.sanitize
 
 bench: setup
 	$(BIN)/python -m benchmarks.digits_table --out runs/digits_table.parquet
