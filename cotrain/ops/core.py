@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from cotrain.errors import CoreError, SettingError
-from cotrain.ops.cuda import REBUILD, CudaStatus, load_cuda
+from cotrain.ops.cuda import REBUILD, CudaStatus, in_the_loaders_words, load_cuda
 
 _HERE = Path(__file__).parent
 _BACKENDS = ("auto", "native", "reference")
@@ -127,8 +127,8 @@ def _why_not(library: Path | None, built: Mapping[str, Any]) -> str | None:
     except OSError as error:
         was = f"built for torch {_release(built.get('torch', 'unknown'))} and Python {built.get('python', 'unknown')}"
         return (
-            f"the core does not load: {error}. It was {was}; you run torch {version} and Python {_python()}. "
-            f"Rebuild it: {REBUILD}"
+            f"the core does not load: {in_the_loaders_words(error)}. It was {was}; "
+            f"you run torch {version} and Python {_python()}. Rebuild it: {REBUILD}"
         )
     return None
 

@@ -61,8 +61,15 @@ def load_cuda(library: Path | None, built: Mapping[str, Any], torch_cuda: str | 
     try:
         torch.ops.load_library(library)
     except OSError as error:
-        return CudaStatus("reference", f"the CUDA kernels do not load: {error}. Rebuild them: {REBUILD}")
+        return CudaStatus(
+            "reference", f"the CUDA kernels do not load: {in_the_loaders_words(error)}. Rebuild them: {REBUILD}"
+        )
     return CudaStatus("native", "The CUDA kernels are loaded.", library, tuple(built.get("architectures", ())))
+
+
+def in_the_loaders_words(error: OSError) -> str:
+    """Which symbol or which library is missing: torch hides that behind "Could not load this library"."""
+    return str(error.__cause__ or error)
 
 
 def runs_on(capability: tuple[int, int], architectures: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 """Which GPUs the CUDA kernels serve, and what is said of the others. No GPU is needed to know."""
 
+import ctypes
 import logging
 
 import pytest
@@ -63,6 +64,15 @@ def test_kernels_that_this_torch_cannot_carry_are_left_alone(tmp_path, torch_cud
     status = load_cuda(path, BUILT, torch_cuda)
     assert (status.backend, status.library, status.architectures) == ("reference", None, ())
     assert said in status.reason
+
+
+def test_the_loaders_own_words_are_passed_on(tmp_path):
+    path = tmp_path / "_core_cuda.so"
+    path.write_bytes(b"not a library")
+    reason = load_cuda(path, BUILT, "13.0").reason
+    with pytest.raises(OSError, match=str(path)) as caught:
+        ctypes.CDLL(str(path))
+    assert str(caught.value) in reason
 
 
 def asked_for(wanted: str, status: CudaStatus) -> Gate:
