@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cotrain.predictions import Targets, Trust, most_likely, pool
+from cotrain.predictions import Targets, Trust
+from cotrain.rounds.hearing import TIE, Hearing, hear, loudness
 from cotrain.rounds.member import Opinions
 from cotrain.rounds.plan import TeachingPlan
-from cotrain.rounds.selection import Admission, admit, agreement
+from cotrain.rounds.selection import Admission, admit
 
 
 @dataclass(frozen=True)
@@ -53,56 +54,37 @@ def exchange(
     """
     lessons: list[dict[str, Lesson]] = [{} for _ in opinions]
     for task, facts in given.items():
-        calibrated = trust[task].calibrated([opinion[task] for opinion in opinions])
-        for student, lesson in enumerate(lessons):
+        told = [opinion[task] for opinion in opinions]
+        heard = hear(told, trust[task], voices=plan.voices, keeps_probabilities=plan.soft_labels)
+        hears = loudness(trust[task].weights) > 0
+        for student, (lesson, hearing) in enumerate(zip(lessons, heard, strict=True)):
             reach = None if in_reach is None else in_reach[student]
-            lesson[task] = _lesson(student, calibrated, facts, trust[task], plan, plan.share(round), reach)
+            admission = admit(
+                hearing,
+                facts.is_labelled,
+                share=plan.share(round),
+                least_agreement=plan.least_agreement,
+                in_reach=reach,
+            )
+            teachers = tuple(np.flatnonzero(hears[student]).tolist())
+            lesson[task] = Lesson(taught(facts, hearing, admission, plan), admission, teachers)
     return lessons
 
 
-def _lesson(
-    student: int,
-    calibrated: Sequence[NDArray[np.floating]],
-    given: Targets,
-    trust: Trust,
-    plan: TeachingPlan,
-    share: float,
-    in_reach: NDArray[np.bool_] | None,
-) -> Lesson:
-    def let_through(pooled: NDArray[np.floating], agreed: NDArray[np.floating]) -> Admission:
-        is_given, least = given.is_labelled, plan.least_agreement
-        return admit(pooled, agreed, is_given, share=share, least_agreement=least, in_reach=in_reach)
-
-    teachers = _teachers(student, trust.weights)
-    if not teachers:
-        nothing = np.full(given.probabilities.shape, np.nan)
-        return Lesson(given, let_through(nothing, np.zeros(len(nothing))), ())
-    told = [calibrated[teacher] for teacher in teachers]
-    heard = trust.weights[list(teachers)] / trust.weights[list(teachers)].sum()
-    pooled = pool(told, heard, voices=plan.voices, prior=trust.prior)
-    agreed = agreement(told, heard, most_likely(pooled))
-    admission = let_through(pooled, agreed)
-    return Lesson(taught(given, pooled, admission, plan), admission, teachers)
-
-
-def _teachers(student: int, weights: NDArray[np.floating]) -> tuple[int, ...]:
-    """All others who are trusted. Where only the student is, nobody teaches it: the others know less than it does.
-
-    Where nobody is for what it knows, trust is equal and above 0 for all (see predictions.earned_trust), and all teach.
-    """
-    return tuple(member for member in range(len(weights)) if member != student and weights[member] > 0)
-
-
-def taught(given: Targets, pooled: NDArray[np.floating], admission: Admission, plan: TeachingPlan) -> Targets:
-    """Given labels with the admitted opinions beside them.
+def taught(given: Targets, heard: Hearing, admission: Admission, plan: TeachingPlan) -> Targets:
+    """Given labels with the admitted opinions beside them; the given labels themselves where none is admitted.
 
     An opinion weighs its margin in average given labels, so that a doubtful row teaches little and the unit of the
     given weights does not matter; together opinions weigh at most `plan.pseudo_mass` times the given labels.
     """
     rows = admission.positions
+    if not len(rows):
+        return given
     probabilities, weight = given.probabilities.copy(), given.weight.copy()
-    if len(rows):
-        loudness = admission.margin[rows] * given.weight[given.is_labelled].mean()
-        weight[rows] = loudness * min(1.0, plan.pseudo_mass * given.weight.sum() / loudness.sum())
-    probabilities[rows] = pooled[rows] if plan.soft_labels else np.eye(given.n_classes)[admission.codes[rows]]
-    return Targets(probabilities, weight, is_taught=len(rows) > 0)
+    # To the nearest TIE: a training makes much of a last bit, and that differs between machines and kernels.
+    margin = np.rint(admission.margin[rows] / TIE) * TIE
+    loud = margin * given.weight[given.is_labelled].mean()
+    weight[rows] = loud * min(1.0, plan.pseudo_mass * given.weight.sum() / loud.sum())
+    told = heard.probabilities
+    probabilities[rows] = np.eye(given.n_classes)[admission.codes[rows]] if told is None else told[rows]
+    return Targets(probabilities, weight, is_taught=True)

@@ -4,23 +4,19 @@ Within each class the surest rows come first, and the same share of every class 
 the teachers put there, not a fixed number, so a rare class is neither starved nor stuffed. Sure is a row with a wide
 margin on which the teachers agree. Ties keep table order, so that a round gives the same rows on every machine.
 
-Shapes: m = teachers, n = rows, C = classes, k = rows let through.
+Shapes: n = rows, C = classes, k = rows let through.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cotrain.predictions import most_likely
+from cotrain.rounds.hearing import TIE, Hearing
 
 REASONS = ("admitted", "given", "nobody speaks", "teachers disagree", "beyond the quota", "out of reach")
 """Why a row was let through or not; the ledger holds the position in this list."""
 ADMITTED, GIVEN, SILENT, DISPUTED, BEYOND_QUOTA, OUT_OF_REACH = range(len(REASONS))
-
-TIE = 1e-9
-"""Probabilities closer than this are equal: what sets them apart is rounding."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +44,8 @@ class Admission:
         return np.flatnonzero(self.verdict == ADMITTED)
 
 
-def agreement(
-    opinions: Sequence[NDArray[np.floating]], weights: NDArray[np.floating], codes: NDArray[np.integer]
-) -> NDArray[np.floating]:
-    """[n] share of the weight of the teachers who speak on the row that votes for `codes`; 0 if none speaks.
-
-    A teacher who is torn between several classes votes for each of them: which comes first is no evidence.
-    """
-    rows = np.arange(len(codes))
-    speaks = np.array([~np.isnan(opinion).any(axis=1) for opinion in opinions])
-    # NaN compares false: an abstention votes for nothing.
-    votes = np.array([opinion[rows, codes] >= opinion.max(axis=1) - TIE for opinion in opinions])
-    with_it = weights @ (votes & (codes >= 0))
-    voices = weights @ speaks
-    return np.divide(with_it, voices, out=np.zeros(len(codes)), where=voices > 0)
-
-
 def admit(
-    pooled: NDArray[np.floating],
-    agreed: NDArray[np.floating],
+    heard: Hearing,
     is_given: NDArray[np.bool_],
     *,
     share: float,
@@ -77,32 +56,34 @@ def admit(
 
     Parameters
     ----------
-    pooled : [n, C] what the teachers say together; NaN where nobody speaks
-    agreed : [n] from `agreement`
+    heard : what the teachers say together about n rows, and how far they agree
     is_given : [n] rows that carry a given label: they are never relabelled
     share : in (0, 1]; of the rows put in a class, the share (rounded up) that is let through
     least_agreement : rows with less are left out, whatever their margin
     in_reach : [n] rows that the student can read; it lacks every view of the others. None = all
     """
-    codes = most_likely(pooled)
-    ordered = np.sort(pooled, axis=1)
-    confidence = ordered[:, -1]
-    margin = confidence - (ordered[:, -2] if pooled.shape[1] > 1 else 0.0)
-
-    verdict = np.full(len(codes), BEYOND_QUOTA, dtype=np.int8)
-    verdict[agreed < least_agreement] = DISPUTED
+    verdict = np.full(len(heard.codes), BEYOND_QUOTA, dtype=np.int8)
+    verdict[heard.agreement < least_agreement - TIE] = DISPUTED
     # Between two classes that are told alike the order of their names would decide; nothing was said.
-    verdict[(codes < 0) | (margin < TIE)] = SILENT
+    verdict[(heard.codes < 0) | (heard.margin < TIE)] = SILENT
     if in_reach is not None:
         verdict[~in_reach] = OUT_OF_REACH
     verdict[is_given] = GIVEN
-    sureness = margin * agreed
+    decided = _admit_surest(heard, verdict, share)
+    return Admission(heard.codes, heard.confidence, heard.margin, heard.agreement, decided)
+
+
+def _admit_surest(heard: Hearing, verdict: NDArray[np.int8], share: float) -> NDArray[np.int8]:
+    """[n] the verdicts, with ADMITTED in place of BEYOND_QUOTA where the quota of the row's class reaches."""
+    decided = verdict.copy()
+    # In steps of TIE, so that rows that differ by rounding come in table order on every machine.
+    sureness = np.rint(heard.margin * heard.agreement / TIE)
     open_rows = verdict == BEYOND_QUOTA
-    in_class = (verdict == BEYOND_QUOTA) | (verdict == DISPUTED)
-    for code in range(pooled.shape[1]):
-        candidates = np.flatnonzero(open_rows & (codes == code))
+    in_class = open_rows | (verdict == DISPUTED)
+    for code in range(heard.n_classes):
+        candidates = np.flatnonzero(open_rows & (heard.codes == code))
         # Less a hair, so that a product such as 0.07 * 100, a little above 7 in floats, is not rounded up to 8.
-        quota = int(np.ceil(share * np.count_nonzero(in_class & (codes == code)) - 1e-9))
+        quota = int(np.ceil(share * np.count_nonzero(in_class & (heard.codes == code)) - 1e-9))
         surest_first = candidates[np.argsort(-sureness[candidates], kind="stable")]
-        verdict[surest_first[:quota]] = ADMITTED
-    return Admission(codes, confidence, margin, agreed, verdict)
+        decided[surest_first[:quota]] = ADMITTED
+    return decided

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import Targets
 from cotrain.rounds import Ledger, Lesson, admit
+from cotrain.rounds.hearing import Hearing, choice
 from cotrain.tasks import Task
 
 TASK = Task("y", ("no", "yes"))
@@ -19,7 +20,8 @@ def lesson(told: list[list[float]], *, share: float = 1.0, agreed: list[float] |
     pooled = np.array(told)
     is_given = np.arange(len(told)) == 0
     agreement = np.ones(len(told)) if agreed is None else np.array(agreed)
-    admission = admit(pooled, agreement, is_given, share=share, least_agreement=0.5)
+    heard = Hearing(*choice(pooled), agreement, pooled.shape[1])
+    admission = admit(heard, is_given, share=share, least_agreement=0.5)
     weight = np.where(is_given, 1.0, 0.0)
     weight[admission.positions] = 0.25
     return Lesson(Targets(pooled, weight), admission, (1, 2))

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cotrain.rounds import Admission, admit
-from cotrain.rounds.selection import ADMITTED, BEYOND_QUOTA, DISPUTED, GIVEN, OUT_OF_REACH, SILENT, agreement
+from cotrain.rounds.hearing import Hearing, agreement, choice
+from cotrain.rounds.selection import ADMITTED, BEYOND_QUOTA, DISPUTED, GIVEN, OUT_OF_REACH, SILENT
 
 
 def pooled(n_rows: int = 200, n_classes: int = 3, seed: int = 0) -> NDArray[np.floating]:
@@ -16,7 +17,8 @@ def pooled(n_rows: int = 200, n_classes: int = 3, seed: int = 0) -> NDArray[np.f
 def let_through(told: NDArray[np.floating], share: float = 0.5, **settings: object) -> Admission:
     given = {"agreed": np.ones(len(told)), "is_given": np.zeros(len(told), dtype=bool), "least_agreement": 0.0}
     settings = {**given, **settings}
-    return admit(told, settings.pop("agreed"), settings.pop("is_given"), share=share, **settings)  # type: ignore[arg-type]
+    heard = Hearing(*choice(told), settings.pop("agreed"), told.shape[1])  # type: ignore[arg-type]
+    return admit(heard, settings.pop("is_given"), share=share, **settings)  # type: ignore[arg-type]
 
 
 def test_four_rows_by_hand() -> None:
