@@ -66,13 +66,29 @@ def build_module(flags: list[str], torch_version: str) -> Extension:
     )
 
 
+def host_module(flags: list[str]) -> Extension:
+    """The kernels over NumPy arrays: pybind11, without torch."""
+    import pybind11
+
+    threads = [] if sys.platform == "win32" else ["-pthread"]
+    return Extension(
+        "cotrain.ops._host",
+        sorted(map(str, [Path("csrc/python/host.cpp"), *Path("csrc/host").glob("*.cpp")])),
+        include_dirs=[pybind11.get_include(), str(Path("csrc").resolve())],
+        extra_compile_args=[*flags, *threads],
+        extra_link_args=[*threads, *link_flags(plan.settings)],
+        language="c++",
+    )
+
+
 try:
     plan = make_plan(os.environ, Path("csrc", "cuda"))
 except BuildSettingError as error:
     raise SystemExit(f"cotrain: {error}") from None
 flags = compile_flags(sys.platform, plan.settings)
 if plan.core.builds:
-    libraries = [core_library(flags), build_module(flags, plan.torch.version), *cuda_libraries(flags)]
+    modules = [build_module(flags, plan.torch.version), host_module(flags)]
+    libraries = [core_library(flags), *modules, *cuda_libraries(flags)]
     setup(ext_modules=libraries, cmdclass=core_commands(plan, flags))
 else:
     setup(cmdclass=pure_commands(plan, flags))

@@ -44,7 +44,7 @@ class Finisher:
         if self.plan.settings.requires:
             raise SystemExit(f"COTRAIN_REQUIRE_EXT=1, but {core.reason}\n" + "\n".join(core.advice))
         self.refuse_if_forced(core)
-        _remove(folder, "_core*", "_build*")
+        _remove(folder, "_core*", "_build*", "_host*")
         print(not_built_message(core), flush=True)
         cuda = Decision(False, "the core itself is not built.")
         facts = {"is_built": False, "reason": core.reason, "advice": core.advice}

@@ -25,6 +25,7 @@ def examined() -> list[tuple[str, str]]:
         ("torch threads", f"{torch.get_num_threads()} (learners use one each; set n_jobs for more processes)"),
         *_gpus(status.cuda),
         ("operators", f"{status.backend}: {status.reason}"),
+        ("host kernels", f"{status.host_backend}: {status.host_reason}"),
     ]
     if status.library is not None:
         facts.append(("core", str(status.library)))
@@ -35,7 +36,7 @@ def examined() -> list[tuple[str, str]]:
         for name, value in built.items()
         if name not in ("is_built", "reason", "advice", "cuda") and value not in ("", None)
     ]
-    if status.backend == "reference":
+    if "reference" in (status.backend, status.host_backend):
         facts.append(("what to do", _advice(status.wanted, bool(built["is_built"]))))
     return [*facts, *cuda_kernels(status.cuda, built.get("cuda", {}), torch.cuda.is_available())]
 

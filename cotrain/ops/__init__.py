@@ -1,8 +1,11 @@
-"""The two hot spots as fused operators: what several heads lose, and projected-gradient perturbations.
+"""The hot spots, fused: what several heads lose, projected-gradient perturbations, pooling and admission.
 
-In: tensors. Out: tensors. Each operator is declared once and has a plain-PyTorch twin (`cotrain.ops.reference`) that
-gives the same results; the compiled core, where it is built, takes over on the devices it was built for. Works under
-torch.compile(fullgraph=True). Knows only torch. May be imported by: learners, jobs, the command line.
+Over tensors: each operator is declared once and has a plain-PyTorch twin (`cotrain.ops.reference`) that gives the same
+results; the compiled core, where it is built, takes over on the devices it was built for. Works under
+torch.compile(fullgraph=True).
+Over NumPy arrays: `pool_opinions` and `admit_surest`, kernels of the core alone. Their plain-NumPy twins stand above,
+in `rounds`, which asks `status().host_backend` which of the two serves.
+Knows only torch, and NumPy for the latter. May be imported by: learners, predictions, rounds, jobs, the command line.
 """
 
 import torch
@@ -13,6 +16,8 @@ from cotrain.ops.cuda import CudaStatus, Gate
 from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Distillation, Focal, Huber, LossKind, SquaredError
 from cotrain.ops.multi_head_loss import MultiHeadLoss, multi_head_loss
 from cotrain.ops.perturbation import perturb, perturb_
+from cotrain.ops.pooling import Pooled, pool_opinions
+from cotrain.ops.quotas import Verdicts, admit_surest
 from cotrain.ops.random_start import random_start
 
 __all__ = [
@@ -25,12 +30,16 @@ __all__ = [
     "Huber",
     "LossKind",
     "MultiHeadLoss",
+    "Pooled",
     "SquaredError",
+    "Verdicts",
+    "admit_surest",
     "backend",
     "build_info",
     "multi_head_loss",
     "perturb",
     "perturb_",
+    "pool_opinions",
     "random_start",
     "status",
 ]

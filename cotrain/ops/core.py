@@ -1,9 +1,9 @@
 """Is the compiled core there, and if not, why?
 
 The core is files beside this one, written by setup.py: `_core`, a library of operators for the dispatcher, built
-against LibTorch's stable ABI, `_core_cuda`, its kernels for GPUs, and `_build`, a small Python module that says what
-it was built with. Each may be missing; `_build_info.json` then says why. COTRAIN_BACKEND=auto|native|reference decides
-whether the core is used.
+against LibTorch's stable ABI; `_core_cuda`, its kernels for GPUs; `_host`, the kernels over NumPy arrays (see
+`cotrain.ops.host`); and `_build`, a small Python module that says what they were built with. Each may be missing;
+`_build_info.json` then says why. COTRAIN_BACKEND=auto|native|reference decides whether the core is used.
 """
 
 import importlib
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from cotrain.errors import CoreError, SettingError
+from cotrain.ops import host
 from cotrain.ops.cuda import REBUILD, CudaStatus, in_the_loaders_words, load_cuda
 
 _HERE = Path(__file__).parent
@@ -33,9 +34,11 @@ class CoreStatus:
 
     Parameters
     ----------
-    backend : "native" or "reference"
+    backend : "native" or "reference", for the operators over tensors
     wanted : what COTRAIN_BACKEND asked for
     reason : one sentence; where the core is missing, what to do
+    host_backend : "native" or "reference", for the kernels over NumPy arrays
+    host_reason : one sentence, as `reason`
     library : the file that was loaded; None = none
     instruction_set : "baseline", "avx2" or "avx512"; "" where the twin serves
     cuda : the same of the CUDA kernels
@@ -45,6 +48,8 @@ class CoreStatus:
     wanted: str
     reason: str
     cuda: CudaStatus
+    host_backend: str
+    host_reason: str
     library: Path | None = None
     instruction_set: str = ""
 
@@ -61,18 +66,22 @@ def load_core(wanted: str | None = None) -> CoreStatus:
     if wanted not in _BACKENDS:
         raise SettingError("COTRAIN_BACKEND", wanted, "one of auto, native, reference")
     if wanted == "reference":
-        reason = "COTRAIN_BACKEND=reference asks for the PyTorch twin."
-        return CoreStatus("reference", wanted, reason, CudaStatus("reference", reason))
+        asked = "COTRAIN_BACKEND=reference asks for the {} twin."
+        cuda = CudaStatus("reference", asked.format("PyTorch"))
+        return CoreStatus("reference", wanted, asked.format("PyTorch"), cuda, "reference", asked.format("NumPy"))
     library, built = _library("_core"), build_info()
-    fault = _why_not(library, built)
-    if fault is None:
-        reason = " ".join(["The compiled core is loaded.", *differences(built, torch.__version__, _python())])
-        cuda = load_cuda(_library("_core_cuda"), built.get("cuda", {}), torch.version.cuda)
-        return CoreStatus("native", wanted, reason, cuda, library, _instruction_set())
-    if wanted == "native":
-        raise CoreError(f"COTRAIN_BACKEND=native, but {fault}")
-    _log.warning("The PyTorch twin serves in place of the compiled core (same results, slower): %s", fault)
-    return CoreStatus("reference", wanted, fault, CudaStatus("reference", fault))
+    fault, host_fault = _why_not(library, built), host.fault()
+    if wanted == "native" and (fault or host_fault):
+        raise CoreError(f"COTRAIN_BACKEND=native, but {fault or host_fault}")
+    of_host = ("reference", host_fault) if host_fault else ("native", "The host kernels are loaded.")
+    if fault is not None:
+        _log.warning("The PyTorch twin serves in place of the compiled core (same results, slower): %s", fault)
+        return CoreStatus("reference", wanted, fault, CudaStatus("reference", fault), *of_host)
+    if host_fault:
+        _log.warning("NumPy serves in place of the host kernels (same results, slower): %s", host_fault)
+    reason = " ".join(["The compiled core is loaded.", *differences(built, torch.__version__, _python())])
+    cuda = load_cuda(_library("_core_cuda"), built.get("cuda", {}), torch.version.cuda)
+    return CoreStatus("native", wanted, reason, cuda, *of_host, library, _instruction_set())
 
 
 def build_info() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every student hears from its peers: their opinions pooled, and how far they agree.
 
-Each student hears all other members that are trusted, never itself.
+Each student hears all other members that are trusted, never itself. The compiled core does it for all students in one
+sweep over the rows; without it plain NumPy does, student by student, and that is the truth in tests.
 
 Shapes: m = members, n = rows, C = classes.
 """
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cotrain import ops
 from cotrain.predictions import Trust, pool
+from cotrain.predictions.calibration import FAINTEST
 
 TIE = 1e-9
 """Probabilities closer than this are equal: what sets them apart is rounding, which differs between machines."""
@@ -62,6 +65,32 @@ def hear(
     voices : see predictions.pool
     keeps_probabilities : whether the pools themselves are wanted; they are as large as the opinions
     """
+    road = hear_by_core if ops.status().host_backend == "native" else hear_by_numpy
+    return road(opinions, trust, voices=voices, keeps_probabilities=keeps_probabilities)
+
+
+def hear_by_core(
+    opinions: Sequence[NDArray[np.floating]], trust: Trust, *, voices: float, keeps_probabilities: bool = False
+) -> Iterator[Hearing]:
+    """`hear`, all students in one sweep over the rows."""
+    n_classes = opinions[0].shape[1]
+    for heard in ops.pool_opinions(
+        opinions,
+        trust.temperatures,
+        loudness(trust.weights),
+        trust.prior,
+        voices=voices,
+        faintest=FAINTEST,
+        tie=TIE,
+        keeps_probabilities=keeps_probabilities,
+    ):
+        yield Hearing(heard.codes, heard.confidence, heard.margin, heard.agreement, n_classes, heard.probabilities)
+
+
+def hear_by_numpy(
+    opinions: Sequence[NDArray[np.floating]], trust: Trust, *, voices: float, keeps_probabilities: bool = False
+) -> Iterator[Hearing]:
+    """`hear`, student by student."""
     calibrated, n_classes = trust.calibrated(opinions), opinions[0].shape[1]
     matrix = loudness(trust.weights)
     for student in range(len(matrix)):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cotrain import ops
 from cotrain.rounds.hearing import TIE, Hearing
 
 REASONS = ("admitted", "given", "nobody speaks", "teachers disagree", "beyond the quota", "out of reach")
@@ -69,12 +70,19 @@ def admit(
     if in_reach is not None:
         verdict[~in_reach] = OUT_OF_REACH
     verdict[is_given] = GIVEN
-    decided = _admit_surest(heard, verdict, share)
-    return Admission(heard.codes, heard.confidence, heard.margin, heard.agreement, decided)
+    surest = admit_by_core if ops.status().host_backend == "native" else admit_by_numpy
+    return Admission(heard.codes, heard.confidence, heard.margin, heard.agreement, surest(heard, verdict, share))
 
 
-def _admit_surest(heard: Hearing, verdict: NDArray[np.int8], share: float) -> NDArray[np.int8]:
+def admit_by_core(heard: Hearing, verdict: NDArray[np.int8], share: float) -> NDArray[np.int8]:
     """[n] the verdicts, with ADMITTED in place of BEYOND_QUOTA where the quota of the row's class reaches."""
+    kind = ops.Verdicts(open=BEYOND_QUOTA, disputed=DISPUTED, admitted=ADMITTED)
+    told = heard.codes, heard.margin, heard.agreement
+    return ops.admit_surest(*told, verdict, kind, n_classes=heard.n_classes, share=share, tie=TIE)
+
+
+def admit_by_numpy(heard: Hearing, verdict: NDArray[np.int8], share: float) -> NDArray[np.int8]:
+    """The same, class by class."""
     decided = verdict.copy()
     # In steps of TIE, so that rows that differ by rounding come in table order on every machine.
     sureness = np.rint(heard.margin * heard.agreement / TIE)

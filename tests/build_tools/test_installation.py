@@ -116,7 +116,8 @@ class Installer:
     def leave_an_old_core(self, ops: Path) -> None:
         """As an earlier, successful installation does; older than the sources, or setuptools finds nothing to do."""
         ops.mkdir(parents=True, exist_ok=True)
-        for name in ("_core.so", "_core_cuda.so", "_build.cpython-311-x86_64-linux-gnu.so"):
+        tag = "cpython-311-x86_64-linux-gnu"
+        for name in ("_core.so", "_core_cuda.so", f"_build.{tag}.so", f"_host.{tag}.so"):
             (ops / name).write_bytes(b"an old library")
             os.utime(ops / name, (1e9, 1e9))  # in 2001
         (ops / "_build_info.json").write_text(json.dumps({"is_built": True, "reason": ""}))

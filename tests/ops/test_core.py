@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from cotrain import ops
 from cotrain.errors import CoreError, SettingError
-from cotrain.ops import core
+from cotrain.ops import core, host
 from cotrain.ops.cuda import REBUILD
 
 PERTURBATIONS = ("test_perturbation.py", "test_perturbation_laws.py", "test_random_start.py")
@@ -102,15 +103,8 @@ def test_every_promise_of_the_kernels_holds_on_every_instruction_set(in_new_proc
         "import pytest, sys, torch; from cotrain import ops; print(torch.ops.cotrain.instruction_set());"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'not reference', *sys.argv[1:]]))"
     )
-    files = [
-        str(here / name)
-        for name in (
-            "test_multi_head_loss_kernels.py",
-            "test_perturbation.py",
-            "test_perturbation_laws.py",
-            "test_random_start.py",
-        )
-    ]
+    names = ("test_multi_head_loss_kernels.py", *PERTURBATIONS, "test_pooling.py", "test_quotas.py")
+    files = [str(here / name) for name in names]
     done = in_new_process(program, *files, COTRAIN_BACKEND="native", ATEN_CPU_CAPABILITY=LEVELS[level])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == level
@@ -140,8 +134,9 @@ def test_a_wrong_backend_is_refused():
 
 
 def test_the_twin_serves_where_it_is_asked_for(in_new_process):
-    done = in_new_process("from cotrain import ops; print(ops.backend())", COTRAIN_BACKEND="reference")
-    assert (done.stdout, done.stderr) == ("reference\n", "")
+    program = "from cotrain import ops; print(ops.backend(), ops.status().host_backend)"
+    done = in_new_process(program, COTRAIN_BACKEND="reference")
+    assert (done.stdout, done.stderr) == ("reference reference\n", "")
 
 
 def test_status_and_build_info_agree():
@@ -152,6 +147,8 @@ def test_status_and_build_info_agree():
     if status.backend == "native":
         assert status.instruction_set in ops.build_info()["instruction_sets"]
         assert status.instruction_set == torch.ops.cotrain.instruction_set()
+        assert status.host_backend == "native"
+        assert status.instruction_set == host.kernels().instruction_set()
     else:
         assert status.instruction_set == ""
 
@@ -232,3 +229,38 @@ def test_a_core_that_does_not_load_is_named_and_the_twin_serves(bare_copy, in_ne
     assert "built for torch 2.12.1 and Python 3.10.2; you run torch " in done.stdout
     assert "pip install --no-build-isolation" in done.stdout
     assert run_in(bare_copy, in_new_process, SHOW, COTRAIN_BACKEND="native").returncode == 1
+
+
+# What the NumPy side of the core can be like while the rest of it serves; and what is then said.
+HOST_FAULTS = {
+    "missing": (None, "the host kernels were not built for this Python"),
+    "no library": (("_host" + EXTENSION_SUFFIXES[0], "not a library"), "the host kernels do not load"),
+    "stale": (("_host.py", "INTERFACE = 0"), "the host kernels were built from another version of cotrain"),
+}
+SHOW_HOST = "from cotrain import ops; print(ops.backend(), ops.status().host_backend); print(ops.status().host_reason)"
+
+
+@pytest.mark.skipif(ops.backend() != "native", reason=ops.status().reason)
+@pytest.mark.parametrize("fault", HOST_FAULTS)
+def test_host_kernels_that_cannot_be_used_are_named_and_numpy_serves(bare_copy, in_new_process, fault):
+    file, said = HOST_FAULTS[fault]
+    folder = bare_copy / "cotrain" / "ops"
+    shutil.copy(ops.status().library, folder)
+    if file is not None:
+        (folder / file[0]).write_text(file[1])
+    done = run_in(bare_copy, in_new_process, SHOW_HOST, COTRAIN_BACKEND="auto")
+    assert done.stdout.splitlines()[0] == "native reference", done.stderr
+    assert said in done.stdout
+    assert done.stderr.count("NumPy serves in place of the host kernels") == 1
+    demanded = run_in(bare_copy, in_new_process, SHOW_HOST, COTRAIN_BACKEND="native")
+    assert f"{CoreError.__name__}: COTRAIN_BACKEND=native, but {said}" in demanded.stderr
+
+
+def test_a_host_kernel_that_is_called_and_not_there_is_an_error(bare_copy, in_new_process):
+    call = (
+        "import numpy as np; from cotrain import ops; one = np.ones(1);"
+        "ops.pool_opinions([np.ones((2, 1))], one, np.ones((1, 1)), one, voices=1.0, faintest=1e-4, tie=1e-9)"
+    )
+    done = run_in(bare_copy, in_new_process, call, COTRAIN_BACKEND="auto")
+    assert done.returncode == 1
+    assert f"{CoreError.__name__}: There is no kernel over NumPy arrays here: the host kernels were not" in done.stderr
