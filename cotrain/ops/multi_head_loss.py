@@ -94,7 +94,7 @@ def multi_head_loss(
         else:
             with torch.no_grad():
                 total, per_head, per_sample, _ = _losses(outputs, *heads, [], False)
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError, IndexError, TypeError):
         check(outputs, heads)  # says it in this function's words, where it is about shapes and types
         raise
     return MultiHeadLoss(total, per_head, tuple(per_sample))

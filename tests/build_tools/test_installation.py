@@ -260,7 +260,7 @@ class TestKernelsForCuda:
         done = installer.run("bdist_wheel", compiler=COMPILING, **asked)
         assert done.returncode == 0, done.stdout
         ops = installer.unpack_wheel() / "cotrain" / "ops"
-        assert libraries(ops) == {"_core", "_core_cuda", "_build"}
+        assert libraries(ops) == {"_core", "_core_cuda", "_build", "_host"}
         cuda = told_of(ops)["cuda"]
         assert (cuda["is_built"], cuda["version"], cuda["torch_cuda"]) == (True, "13.1", "13.0")
         assert cuda["architectures"] == ["sm_90", "sm_120", "compute_120"]
@@ -277,7 +277,7 @@ class TestKernelsForCuda:
         assert "no licence for kernels" in done.stdout
         assert "CUDA kernels NOT built" in done.stdout
         ops = ops if command == "editable_wheel" else installer.unpack_wheel() / "cotrain" / "ops"
-        assert libraries(ops) == {"_core", "_build"}
+        assert libraries(ops) == {"_core", "_build", "_host"}
         assert told_of(ops)["is_built"]
         assert "the compilation failed" in told_of(ops)["cuda"]["reason"]
 
@@ -295,7 +295,7 @@ class TestKernelsForCuda:
         assert done.returncode == 0, done.stdout
         assert "A different CUDA major version cannot be linked safely" in done.stdout
         assert "3. FORCE_ONLY_CPU=1 pip install" in done.stdout
-        assert libraries(installer.unpack_wheel() / "cotrain" / "ops") == {"_core", "_build"}
+        assert libraries(installer.unpack_wheel() / "cotrain" / "ops") == {"_core", "_build", "_host"}
         assert not Path(home, "bin", "nvcc.was_called").exists()
 
     def test_that_were_demanded_of_a_torch_without_cuda_fail_before_anything_is_compiled(self, installer):

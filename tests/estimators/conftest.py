@@ -42,9 +42,9 @@ def light() -> Any:
     def make(**settings: Any) -> CoTrainingClassifier:
         defaults: dict[str, Any] = {
             "members": [
-                ("sepals", LogisticRegression(), "sepals"),
+                ("sepals", LogisticRegression(max_iter=300), "sepals"),
                 ("petals", GaussianNB(), "petals"),
-                ("both", LogisticRegression(C=0.3), None),
+                ("both", LogisticRegression(C=0.3, max_iter=300), None),
             ],
             "views": {"sepals": [0, 1], "petals": slice(2, 4)},
             "rounds": 2,

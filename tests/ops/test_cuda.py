@@ -85,21 +85,21 @@ MISSING = CudaStatus("reference", "the CUDA kernels were not built: for a test."
 def test_the_twin_serves_and_says_so_once_for_each_reason(caplog):
     gate = asked_for("auto", MISSING)
     with caplog.at_level(logging.WARNING, logger="cotrain"):
-        assert [gate.serves("linf_step", 0) for _ in range(3)] == [False] * 3
-        assert not gate.serves("linf_step_", 0)
+        assert [gate.serves("perturb", 0) for _ in range(3)] == [False] * 3
+        assert not gate.serves("perturb_", 0)
     assert [record.getMessage() for record in caplog.records] == [
         "The PyTorch twin serves on GPU 0 (same results, slower): the CUDA kernels were not built: for a test."
     ]
 
 
 def test_a_twin_that_was_asked_for_says_nothing(caplog):
-    assert not asked_for("reference", MISSING).serves("linf_step", 0)
+    assert not asked_for("reference", MISSING).serves("perturb", 0)
     assert not caplog.records
 
 
 def test_a_demanded_core_without_kernels_for_the_gpu_is_an_error():
     with pytest.raises(CoreError, match="COTRAIN_BACKEND=native, but on GPU 1 the CUDA kernels were not built"):
-        asked_for("native", MISSING).serves("linf_step", 1)
+        asked_for("native", MISSING).serves("perturb", 1)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_tensor_on_the_processor_asks_nobody(guard):
 
     guard(Gate(CudaStatus("native", "", None, ()), "native", capability_of))
     rows = torch.rand(2, 3)
-    assert ops.linf_step(rows, rows, rows, step_size=0.1, epsilon=0.1).shape == (2, 3)
+    assert ops.perturb(rows, rows, rows, norm="linf", step_size=0.1, epsilon=0.1).shape == (2, 3)
 
 
 # PyTorch's compiler uses parts of PyTorch that PyTorch has deprecated.
@@ -164,7 +164,7 @@ def test_the_question_stays_outside_of_compiled_graphs(guard, caplog):
         return graph.forward
 
     def twice_if_served(rows):
-        return 2 * rows if library._serves("linf_step", 0) else rows + 1
+        return 2 * rows if library._serves("perturb", 0) else rows + 1
 
     guard(asked_for("auto", MISSING))
     torch._dynamo.reset()
