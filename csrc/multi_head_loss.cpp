@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "fresh.h"
 #include "loss_layout.h"
 #include "tensors.h"
 
@@ -168,16 +169,16 @@ std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
     heads[h].ignored_code = ignored[h];
   }
 
-  Tensor total = torch::stable::new_empty(outputs[0], {}, sum);
-  Tensor per_head = torch::stable::new_empty(outputs[0], {static_cast<std::int64_t>(n_heads)}, sum);
+  Tensor total = fresh({}, sum);
+  Tensor per_head = fresh({static_cast<std::int64_t>(n_heads)}, sum);
   Tensors per_sample, gradients;
   per_sample.reserve(n_heads);
   if (need_gradient) gradients.reserve(n_heads);
   for (std::size_t h = 0; h < n_heads; ++h) {
-    per_sample.push_back(torch::stable::new_empty(outputs[0], {heads[h].n_samples}, sum));
+    per_sample.push_back(fresh({heads[h].n_samples}, sum));
     heads[h].per_sample = per_sample[h].mutable_data_ptr();
     if (!need_gradient) continue;
-    gradients.push_back(torch::stable::empty_like(kept[h].outputs));
+    gradients.push_back(fresh_like(kept[h].outputs));
     heads[h].gradient = gradients[h].mutable_data_ptr();
     heads[h].gradient_at = strides_of(gradients[h]);
     heads[h].gradient_scale = gradient_scales[h];

@@ -85,7 +85,7 @@ def multi_head_loss(
     need_gradient = torch.is_grad_enabled() and any(head.requires_grad for head in outputs)
     if torch.compiler.is_compiling():
         return _traced(outputs, heads, need_gradient)
-    if not _are_together(outputs, heads):  # else one of the others would choose the kernel
+    if not _looks_right(outputs, heads):
         check(outputs, heads)
     in_forward = gradient_in == "forward" or (gradient_in is None and outputs[0].dtype != torch.float16)
     try:
@@ -100,11 +100,19 @@ def multi_head_loss(
     return MultiHeadLoss(total, per_head, tuple(per_sample))
 
 
-def _are_together(outputs: Sequence[Tensor], heads: Heads) -> bool:
-    """Whether all tensors are on one device."""
-    device = outputs[0].device
+def _looks_right(outputs: Sequence[Tensor], heads: Heads) -> bool:
+    """What must be known before a kernel is chosen, or what the twin would take in good faith: as many entries as heads,
+    one device, one dtype of outputs, and weights of the type that sums are kept in. The kernels see to the rest.
+    """
+    n_heads, device, dtype = len(outputs), outputs[0].device, outputs[0].dtype
+    wide = sum_dtype(dtype)
     groups = (outputs, heads.targets, heads.masks, heads.sample_weights, heads.class_weights)
-    return all(tensor is None or tensor.device == device for group in groups for tensor in group)
+    return (
+        all(len(entries) == n_heads for entries in heads)
+        and all(tensor is None or tensor.device == device for group in groups for tensor in group)
+        and all(output.dtype == dtype for output in outputs)
+        and all(weight is None or weight.dtype == wide for group in groups[3:] for weight in group)
+    )
 
 
 def _traced(outputs: Sequence[Tensor], heads: Heads, need_gradient: bool) -> MultiHeadLoss:

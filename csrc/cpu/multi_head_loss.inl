@@ -89,9 +89,24 @@ inline Found loss_chunk(Element element, const LossHead& head, const Chunk& chun
   }
 }
 
+// Where every code counts 1 unless it is the ignored one, all of a chunk's lie in one run.
+inline double count_codes(const LossHead& head, const Chunk& chunk, LossFault& fault) {
+  const std::int64_t first = chunk.samples_begin * head.n_positions + chunk.begin;
+  const std::int64_t last = (chunk.samples_end - 1) * head.n_positions + chunk.end;
+  std::int64_t count = 0;
+  const std::int64_t wrong = scan_codes(head.codes + first, last - first, head.n_classes, head.ignored_code, count);
+  if (wrong >= 0) {
+    fault = {LossFault::Kind::code, 0, (first + wrong) / head.n_positions, (first + wrong) % head.n_positions};
+  }
+  return double(count);
+}
+
 // The chunk's summed shares, before anything is written; or its first fault.
 template <typename E>
 double weigh(const LossHead& head, const Chunk& chunk, LossFault& fault) {
+  if (head.codes != nullptr && head.weights == nullptr && head.mask == nullptr && head.class_weights == nullptr) {
+    return count_codes(head, chunk, fault);
+  }
   double total = 0;
   for (std::int64_t sample = chunk.samples_begin; sample < chunk.samples_end; ++sample) {
     const auto weight = weight_of<typename E::Sum>(head, sample);

@@ -27,7 +27,7 @@ void focus(const LossHead& head, const Sum* weight, Lost<Sum>& lost) {
 
 // Logits in the tile become exponentials; `target` is filled where it is a vector.
 template <typename E, typename Stored, bool is_row>
-void lose(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum>& block, typename E::Sum* tile,
+void lose(const LossHead& head, const Ahead<typename E::Raw>& ahead, std::int64_t n_rows, Block<typename E::Sum>& block, typename E::Sum* tile,
           typename E::Sum* target, Lost<typename E::Sum>& lost) {
   using Sum = typename E::Sum;
   Sum largest[lanes], shortfall[lanes];
@@ -36,10 +36,10 @@ void lose(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum>& blo
     const Sum inverse_temperature = is_distillation(head.kind) ? Sum(1) / static_cast<Sum>(head.setting) : Sum(1);
     load_targets<E, Stored, is_row>(head, n_rows, block, target);
     if (is_distillation(head.kind)) {
-      softmax_tile<is_row, Dot::with_target, true>(tile, target, n_rows, largest, inverse_temperature, lost.rest,
+      softmax_tile<is_row, Dot::with_target, true>(ahead, tile, target, n_rows, largest, inverse_temperature, lost.rest,
                                                    shortfall);
     } else {
-      softmax_tile<is_row, Dot::with_target, false>(tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
+      softmax_tile<is_row, Dot::with_target, false>(ahead, tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
     }
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) {
@@ -51,7 +51,7 @@ void lose(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum>& blo
   }
   Sum right[lanes];
   pick<is_row>(block, head.n_classes, tile, right);
-  softmax_tile<is_row, Dot::none, false>(tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
+  softmax_tile<is_row, Dot::none, false>(ahead, tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
   pick<is_row>(block, head.n_classes, tile, lost.others);
   const bool is_focal = head.kind == LossKind::focal;
 #pragma omp simd
@@ -98,20 +98,26 @@ void slope(const LossHead& head, std::int64_t n_rows, const Block<Sum>& block, d
 // What the block adds to its head's sums; each sample's own loss, where the block is made of samples.
 template <bool is_row, typename Sum>
 Found tally(const LossHead& head, const Block<Sum>& block, const Sum* loss) {
-  double weighted = 0, total = 0, count = 0;
+  Sum own[lanes], count[lanes];
+  for (int lane = 0; lane < lanes; ++lane) {
+    own[lane] = block.live[lane] == Sum(0) ? Sum(0) : loss[lane];
+    count[lane] = block.live[lane];
+  }
+  if (!block.are_samples) {  // of one sample: one weight for all
+    if (!is_row) {
+      fold_sum(own);
+      fold_sum(count);
+    }
+    return {double(block.weight[0]) * double(own[0]), double(own[0]), static_cast<std::int64_t>(count[0])};
+  }
+  // In double, because of the weights, which may lie near the ends of float's range.
+  double weighted = 0;
   const int n = is_row ? 1 : lanes;
-#pragma omp simd reduction(+ : weighted, total, count)
-  for (int lane = 0; lane < n; ++lane) {
-    const double own = block.live[lane] == Sum(0) ? 0.0 : double(loss[lane]);
-    weighted += double(block.weight[lane]) * own;
-    total += own;
-    count += double(block.live[lane]);
-  }
-  if (block.are_samples) {
-    auto* per_sample = static_cast<Sum*>(head.per_sample) + block.sample;
-    for (int lane = 0; lane < block.n; ++lane) per_sample[lane] = block.live[lane] == Sum(0) ? Sum(0) : loss[lane];
-  }
-  return {weighted, total, static_cast<std::int64_t>(count)};
+#pragma omp simd reduction(+ : weighted)
+  for (int lane = 0; lane < n; ++lane) weighted += double(block.weight[lane]) * double(own[lane]);
+  auto* per_sample = static_cast<Sum*>(head.per_sample) + block.sample;
+  for (int lane = 0; lane < block.n; ++lane) per_sample[lane] = own[lane];
+  return {weighted, 0.0, 0};  // each sample's own loss is known already
 }
 
 // One block: its losses, and its gradient where one is wanted.
@@ -132,7 +138,14 @@ Found softmax_block(const LossHead& head, Block<typename E::Sum>& block, double 
                          block.are_samples ? head.outputs_at.sample : head.outputs_at.position, C, block.n,
                          is_row ? -Bits<Sum>::infinity : Sum(0), tile);
     silence<is_row>(block, n_rows, tile);
-    lose<E, Stored, is_row>(head, n_rows, block, tile, target, lost);
+    Ahead<typename E::Raw> ahead;
+    if (is_row) {
+      ahead.to_read = outputs + head.outputs_at.sample;
+      if (head.gradient != nullptr) {
+        ahead.to_write = static_cast<typename E::Raw*>(head.gradient) + block.sample * head.gradient_at.sample;
+      }
+    }
+    lose<E, Stored, is_row>(head, ahead, n_rows, block, tile, target, lost);
     if (head.gradient != nullptr) slope<is_row>(head, n_rows, block, scale, target, lost, tile);
   }
   if (head.gradient != nullptr) {

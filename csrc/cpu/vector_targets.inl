@@ -28,12 +28,12 @@ COTRAIN_INLINE Sum log_share(Sum share) {
 
 // A teacher's logits in the tile become temperature^2 times its probabilities; `constant` their negative entropy
 // (Hinton, Vinyals, Dean 2015, arXiv 1503.02531, with the T^2 of section 2.1).
-template <bool is_row, typename Sum>
-void teach(const LossHead& head, std::int64_t n_rows, Block<Sum>& block, Sum* tile) {
+template <typename Stored, bool is_row, typename Sum>
+void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::int64_t n_rows, Block<Sum>& block, Sum* tile) {
   const Sum temperature = static_cast<Sum>(head.setting), mass = temperature * temperature;
   Sum largest[lanes], rest[lanes], entropy[lanes], scale[lanes];
   largest_of<is_row>(tile, n_rows, largest);
-  softmax_tile<is_row, Dot::with_itself, true>(tile, static_cast<const Sum*>(nullptr), n_rows, largest,
+  softmax_tile<is_row, Dot::with_itself, true>(ahead, tile, static_cast<const Sum*>(nullptr), n_rows, largest,
                                                Sum(1) / temperature, rest, entropy);
 #pragma omp simd
   for (int lane = 0; lane < lanes; ++lane) {
@@ -75,7 +75,10 @@ void load_targets(const LossHead& head, std::int64_t n_rows, Block<typename E::S
       for (std::int64_t i = 0; i < (is_row ? C : n_rows * lanes); ++i) tile[i] = log_share(tile[i]);
     }
     silence<is_row>(block, n_rows, tile);  // of a teacher who is not heard: equal shares, which are finite
-    if (by_teacher) return teach<is_row>(head, n_rows, block, tile);
+    if (by_teacher) {
+      const Ahead<typename Stored::Raw> ahead{is_row ? from + head.targets_at.sample : nullptr, nullptr};
+      return teach<Stored, is_row>(head, ahead, n_rows, block, tile);
+    }
   }
   if (head.class_weights != nullptr) times_class_weights<is_row>(head, tile);
   for (int lane = 0; lane < lanes; ++lane) block.mass[lane] = Sum(0);
