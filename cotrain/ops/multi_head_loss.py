@@ -101,8 +101,8 @@ def multi_head_loss(
 
 
 def _looks_right(outputs: Sequence[Tensor], heads: Heads) -> bool:
-    """What must be known before a kernel is chosen, or what the twin would take in good faith: as many entries as heads,
-    one device, one dtype of outputs, and weights of the type that sums are kept in. The kernels see to the rest.
+    """What must be known before a kernel is chosen, or what the twin would take in good faith: as many entries as
+    heads, one device, one dtype of outputs, and weights of the type of sums. The kernels see to the rest.
     """
     n_heads, device, dtype = len(outputs), outputs[0].device, outputs[0].dtype
     wide = sum_dtype(dtype)
