@@ -81,6 +81,7 @@ template <typename E>
 double weigh_elements(const LossHead& head, std::int64_t sample, std::int64_t begin, std::int64_t end,
                       typename E::Sum weight) {
   std::int64_t count = 0;
+  if (begin >= end) return 0.0;  // no positions
   for (std::int64_t c = begin / head.n_positions; c * head.n_positions < end; ++c) {
     const std::int64_t first = c * head.n_positions;
     const std::int64_t from = begin > first ? begin - first : 0;

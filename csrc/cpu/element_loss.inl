@@ -68,6 +68,7 @@ Found element_part(const LossHead& head, std::int64_t sample, std::int64_t begin
   const bool along_classes = head.n_positions == 1;
   const std::int64_t length = along_classes ? head.n_classes : head.n_positions;
   Found found;
+  if (begin >= end) return found;  // no positions
   for (std::int64_t outer = begin / length; outer * length < end; ++outer) {
     const std::int64_t first = outer * length;
     const std::int64_t from = begin > first ? begin - first : 0, to = end - first < length ? end - first : length;

@@ -317,6 +317,17 @@ def test_an_image_is_the_mean_of_its_pixels(kernels):
         assert torch.allclose(one_head(kernels, image.to(memory_format=torch.channels_last), codes)[3], whole[3])
 
 
+@pytest.mark.parametrize("kind", [None, Focal(), CrossEntropy(0.1), BinaryCrossEntropy(), Huber()], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 0), (0, 3, 4), (0, 90), (2, 90, 4, 0)], ids=str)
+def test_nothing_at_all_costs_nothing(kernels, kind, shape):
+    is_element = isinstance(kind, BinaryCrossEntropy | Huber)
+    target = torch.zeros(shape) if is_element else torch.zeros(shape[0], *shape[2:], dtype=torch.int64)
+    total, _, per_sample, gradient = one_head(kernels, torch.zeros(shape), target, kind=kind)
+    assert total == 0.0
+    assert per_sample.tolist() == [0.0] * shape[0]
+    assert gradient.shape == shape
+
+
 def test_a_wrong_code_in_an_image_is_named_with_its_position(kernels):
     codes = torch.zeros(2, 3, 4, dtype=torch.int64)
     codes[1, 2, 1] = 5
