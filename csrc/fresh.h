@@ -16,6 +16,7 @@ inline std::int32_t dtype_of(ScalarType type) {
     case ScalarType::Double: return aoti_torch_dtype_float64();
     case ScalarType::BFloat16: return aoti_torch_dtype_bfloat16();
     case ScalarType::Half: return aoti_torch_dtype_float16();
+    case ScalarType::Bool: return aoti_torch_dtype_bool();
     default: return aoti_torch_dtype_float32();
   }
 }
@@ -34,15 +35,32 @@ inline Tensor fresh(std::initializer_list<std::int64_t> sizes, ScalarType type) 
   return fresh(sizes, std::vector<std::int64_t>(sizes.size(), 1), type);
 }
 
-// Of the shape and type of another, and laid out like it where that leaves no gaps.
+// The sizes of a tensor, and the strides that it has where nothing lies between its elements.
+inline std::vector<std::int64_t> sizes_of(const Tensor& tensor) {
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t d = 0; d < tensor.dim(); ++d) sizes.push_back(tensor.size(d));
+  return sizes;
+}
+
+inline std::vector<std::int64_t> packed_strides(const std::vector<std::int64_t>& sizes) {
+  std::vector<std::int64_t> strides(sizes.size(), 1);
+  for (std::size_t d = sizes.size(); d-- > 1;) strides[d - 1] = strides[d] * (sizes[d] > 1 ? sizes[d] : 1);
+  return strides;
+}
+
+// Of the shape and type of another, in the order of its dimensions.
+inline Tensor fresh_packed(const Tensor& tensor) {
+  const std::vector<std::int64_t> sizes = sizes_of(tensor);
+  return fresh(sizes, packed_strides(sizes), tensor.scalar_type());
+}
+
+// As torch.empty_like, whose way through the dispatcher is spared where the tensor is packed.
 inline Tensor fresh_like(const Tensor& tensor) {
-  if (!tensor.is_contiguous()) return torch::stable::empty_like(tensor);
-  std::vector<std::int64_t> sizes, strides;
+  const std::vector<std::int64_t> strides = packed_strides(sizes_of(tensor));
   for (std::int64_t d = 0; d < tensor.dim(); ++d) {
-    sizes.push_back(tensor.size(d));
-    strides.push_back(tensor.stride(d));
+    if (tensor.stride(d) != strides[static_cast<std::size_t>(d)]) return torch::stable::empty_like(tensor);
   }
-  return fresh(sizes, strides, tensor.scalar_type());
+  return fresh_packed(tensor);
 }
 
 }  // namespace cotrain

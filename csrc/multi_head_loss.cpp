@@ -171,22 +171,27 @@ std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
 
   Tensor total = fresh({}, sum);
   Tensor per_head = fresh({static_cast<std::int64_t>(n_heads)}, sum);
-  Tensors per_sample, gradients;
+  Tensors per_sample, gradients, written;
   per_sample.reserve(n_heads);
   if (need_gradient) gradients.reserve(n_heads);
   for (std::size_t h = 0; h < n_heads; ++h) {
     per_sample.push_back(fresh({heads[h].n_samples}, sum));
     heads[h].per_sample = per_sample[h].mutable_data_ptr();
     if (!need_gradient) continue;
-    gradients.push_back(fresh_like(kept[h].outputs));
-    heads[h].gradient = gradients[h].mutable_data_ptr();
-    heads[h].gradient_at = strides_of(gradients[h]);
+    gradients.push_back(fresh_like(outputs[h]));
+    // Where the kernel cannot write to it as it lies, through a packed one.
+    written.push_back(has_joined_positions(gradients[h]) ? gradients[h] : fresh_packed(gradients[h]));
+    heads[h].gradient = written[h].mutable_data_ptr();
+    heads[h].gradient_at = strides_of(written[h]);
     heads[h].gradient_scale = gradient_scales[h];
   }
 
   std::vector<double> losses(n_heads);
   const LossFault fault = multi_head_loss_cpu(element, heads, losses.data());
   if (fault.kind != LossFault::Kind::none) report(fault, heads);
+  for (std::size_t h = 0; h < gradients.size(); ++h) {
+    if (written[h].get() != gradients[h].get()) torch::stable::copy_(gradients[h], written[h]);
+  }
   if (element == Element::float64)
     store_losses<double>(losses, head_weights, total, per_head);
   else

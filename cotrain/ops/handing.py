@@ -27,8 +27,9 @@ class Handed(torch.autograd.Function):
         total, per_head, per_sample, gradients = operator(outputs, *heads, scales, in_forward)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*per_sample)
-        ctx.save_for_backward(*outputs)
-        ctx.operator, ctx.heads = operator, heads
+        # The targets and weights too: whoever goes back a second time reads them, and must notice if they have changed.
+        ctx.save_for_backward(*outputs, *heads.targets, *heads.masks, *heads.sample_weights, *heads.class_weights)
+        ctx.operator, ctx.numbers = operator, heads[4:]
         ctx.gradients = gradients
         return total, per_head, *per_sample
 
@@ -42,15 +43,18 @@ class Handed(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, of_total: Tensor | None, of_heads: Tensor | None) -> list[Tensor | None]:
-        scales = ctx.heads.gradient_scales
-        factors = _factors(ctx.heads.head_weights, scales, of_total, of_heads)
-        outputs = ctx.saved_tensors  # raises where one was written over since
+        saved = ctx.saved_tensors  # raises where one was written over since
+        n_heads = len(saved) // 5
+        outputs, *tensors = (list(saved[i * n_heads : (i + 1) * n_heads]) for i in range(5))
+        heads = Heads(*tensors, *ctx.numbers)
+        scales = heads.gradient_scales
+        factors = _factors(heads.head_weights, scales, of_total, of_heads)
         computed: list[Tensor] = ctx.gradients
         ctx.gradients = []
         is_exact = outputs[0].dtype in (torch.float32, torch.float64)
         if not computed or not (is_exact or all(factor == 1.0 for factor in factors)):
             wanted = [factor * scale for factor, scale in zip(factors, scales, strict=True)]
-            computed = ctx.operator(outputs, *ctx.heads, wanted, True)[3]
+            computed = ctx.operator(outputs, *heads, wanted, True)[3]
         else:
             for gradient, factor in zip(computed, factors, strict=True):
                 if factor != 1.0:

@@ -52,6 +52,8 @@ def prepared(
         raise SettingError("outputs", outputs, "one tensor per head, and one head at least")
     wide = sum_dtype(outputs[0].dtype)
     chosen = [PLAIN] * n_heads if kinds is None else list(kinds)
+    if kinds is not None:
+        _check_kinds(chosen, targets, n_heads)
     absent: list[Tensor | None] = [None] * n_heads
     own = outputs[0].dtype
     return Heads(
@@ -64,6 +66,17 @@ def prepared(
         [kind.ignore_index for kind in chosen],
         [1.0] * n_heads if head_weights is None else [float(weight) for weight in head_weights],
     )
+
+
+def _check_kinds(kinds: Sequence[LossKind], targets: Sequence[Tensor], n_heads: int) -> None:
+    if len(kinds) != n_heads:
+        raise SettingError("kinds", f"{len(kinds)} entries", f"one entry per head, {n_heads}")
+    for h, (kind, target) in enumerate(zip(kinds, targets, strict=False)):
+        if not isinstance(kind, LossKind):
+            raise SettingError(f"kinds[{h}]", kind, "a kind of loss", hint="For example CrossEntropy().")
+        if isinstance(kind, CrossEntropy) and kind.label_smoothing and target.is_floating_point():
+            hint = "Smooth the probabilities themselves."
+            raise SettingError(f"kinds[{h}]", kind, "without label_smoothing, which is for class codes", hint=hint)
 
 
 def _in_sum(given: Tensor, wide: torch.dtype) -> Tensor:

@@ -24,7 +24,7 @@ class CrossEntropy:
     Parameters
     ----------
     label_smoothing : the share of each code that is spread evenly over the classes (Szegedy et al. 2016, arXiv
-        1512.00567, section 7); not for probabilities, which can be smoothed beforehand
+        1512.00567, section 7); refused for probabilities, which can be smoothed beforehand
     class_weights : [C] >= 0; with codes the mean is weighted by them too, as torch.nn.functional.cross_entropy does
     ignore_index : the code of positions that do not count
     """

@@ -64,7 +64,7 @@ def multi_head_loss(
         learnt, combine `per_head` instead
     gradient_in : where the gradient is computed. "forward": while the exponentials are at hand, one read of the outputs
         and one write of the gradient in all; the gradient then lives until backward. "backward": from the outputs once
-        more, with the incoming gradient multiplied in before it is rounded; keeps nothing but the outputs. None =
+        more, with the incoming gradient multiplied in before it is rounded; keeps nothing but what it was given. None =
         "backward" for float16, whose losses are scaled (GradScaler) because its small gradients vanish, else "forward".
         Under torch.compile always in the forward pass
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import pool
@@ -95,9 +96,9 @@ def earned_trust(
         prior = class_shares(codes, opinions[0].shape[1], weight)
     temperatures, skills = _honest(opinions, codes, weight, prior)
     if untaught is None:
-        return Trust(temperatures, _weights(skills, _sharpness(opinions, codes, prior)), prior)
+        return Trust(temperatures, _weights(skills, _sharpness(opinions, codes, weight, prior)), prior)
     _, skills_before = _honest(untaught, codes, weight, prior)
-    sharpness = _sharpness(untaught, codes, prior)
+    sharpness = _sharpness(untaught, codes, weight, prior)
     return Trust(temperatures, _weights(skills_before, sharpness, knows_now=skills > 0), prior)
 
 
@@ -114,12 +115,17 @@ def _honest(
 
 
 def _sharpness(
-    opinions: Sequence[NDArray[np.floating]], codes: NDArray[np.integer], prior: NDArray[np.floating]
+    opinions: Sequence[NDArray[np.floating]],
+    codes: NDArray[np.integer],
+    weight: NDArray[np.floating] | None,
+    prior: NDArray[np.floating],
 ) -> float:
     """The root of the bits in the labels of the rows on which anybody was heard."""
-    is_heard = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0)
-    bits_a_row = -float(prior @ np.log2(prior))
-    return float(np.sqrt(np.count_nonzero(is_heard & (codes >= 0)) * bits_a_row))
+    counts = np.any([~np.isnan(opinion).any(axis=1) for opinion in opinions], axis=0) & (codes >= 0)
+    if weight is not None:
+        counts &= weight > 0
+    bits_a_row = float(entr(prior).sum() / np.log(2))
+    return float(np.sqrt(np.count_nonzero(counts) * bits_a_row))
 
 
 def _weights(

@@ -202,7 +202,9 @@ def test_heads_may_have_different_numbers_of_rows():
         ({"masks": [None, torch.ones(2)]}, r"`masks\[1\]` must be boolean"),
         ({"masks": [torch.ones(3).bool(), None]}, r"`masks\[0\]` must be \[2\] or \(2,\)"),
         ({"masks": [None]}, r"`masks` must be one entry per head"),
-        ({"kinds": [CrossEntropy()]}, r"`class_weights` must be one entry per head|`kinds` must be one entry per head"),
+        ({"kinds": [CrossEntropy()]}, r"`kinds` must be one entry per head, 2"),
+        ({"kinds": [CrossEntropy] * 2}, r"`kinds\[0\]` must be a kind of loss"),
+        ({"kinds": [CrossEntropy(0.1)] * 2, "targets": [torch.zeros(2, 3)] * 2}, r"without label_smoothing"),
         ({"gradient_in": "sideways"}, r"`gradient_in` must be 'forward', 'backward' or None"),
         ({"head_weights": [1.0]}, r"`head_weights` must be one entry per head"),
         ({"targets": [torch.zeros(2, dtype=torch.int64, device="meta")] * 2}, r"`targets\[0\]` must be on cpu"),
@@ -322,3 +324,11 @@ def test_channels_last_outputs_get_channels_last_gradients():
     image = torch.randn(2, 5, 6, 7).to(memory_format=torch.channels_last).requires_grad_()
     multi_head_loss([image], [torch.zeros(2, 6, 7, dtype=torch.int64)]).total.backward()
     assert image.grad.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_targets_that_were_written_over_are_noticed_by_whoever_reads_them_again():
+    (logits, *_), (target, *_) = leaves(), codes()
+    loss = multi_head_loss([logits], [target], gradient_in="backward")
+    target.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.total.backward()

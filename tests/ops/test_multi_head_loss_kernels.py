@@ -214,6 +214,34 @@ def test_strides_do_not_matter(kernels):
         assert all(map(same(kernels), strided, packed))
 
 
+# Images whose memory lies in every way that PyTorch gives it; strides of dimensions of size 1 mean nothing.
+LAYOUTS = {
+    "a last dimension of one": lambda image: image[..., :1].contiguous().transpose(2, 3),
+    "one between two others": lambda image: image[:, :, :, None, :5],
+    "turned": lambda image: image.transpose(2, 3),
+    "classes turned": lambda image: image.permute(0, 2, 1, 3),
+    "channels last": lambda image: image.to(memory_format=torch.channels_last),
+    "every other line": lambda image: image[:, :, ::2],
+    "expanded": lambda image: image[:, :, :1, :1].expand(3, 4, 5, 6),
+    "expanded samples": lambda image: image[:1].permute(0, 3, 1, 2).expand(2, 7, 4, 6),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", [CrossEntropy(), BinaryCrossEntropy()], ids=["classes", "elements"])
+def test_how_an_image_lies_in_memory_does_not_matter(kernels, layout, kind):
+    generator = torch.Generator().manual_seed(0)
+    image, soft = (LAYOUTS[layout](torch.rand(3, 4, 6, 7, generator=generator)) for _ in range(2))
+    mask = LAYOUTS[layout](torch.rand(3, 4, 6, 7, generator=generator) > 0.3)
+    mask = mask if isinstance(kind, BinaryCrossEntropy) else mask[:, 0]
+    packed = [torch.empty(one.shape, dtype=one.dtype).copy_(one) for one in (image, soft, mask)]
+    got = one_head(kernels, image, soft, kind=kind, mask=mask)
+    expected = one_head(kernels, packed[0], packed[1], kind=kind, mask=packed[2])
+    for one, other in zip(got, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-8)
+    assert got[3].stride() == torch.empty_like(image).stride()
+
+
 def test_the_number_of_threads_changes_no_bit(kernels, threads, loss_case, joined):
     operands = loss_case.operands(torch.float32)
     outcomes = []

@@ -74,6 +74,13 @@ def test_unlabelled_rows_and_abstentions_earn_nothing() -> None:
     assert earned_trust(silent, codes).temperatures[2] == 1.0
 
 
+def test_a_row_of_weight_0_earns_nothing() -> None:
+    told, codes = members()
+    weight = np.where(np.arange(120) < 80, 2.0, 0.0)
+    dropped = earned_trust([one[:80] for one in told], codes[:80])
+    np.testing.assert_allclose(earned_trust(told, codes, weight).weights, dropped.weights, rtol=1e-9)
+
+
 def test_only_rows_on_which_anybody_was_heard_count() -> None:
     told, codes = members()
     never_held_out = [np.vstack([one, np.full((480, 3), np.nan)]) for one in told]
