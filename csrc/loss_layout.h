@@ -2,18 +2,11 @@
 #pragma once
 
 #include "fresh.h"
+#include "layout.h"
 #include "multi_head_loss.h"
 #include "tensors.h"
 
 namespace cotrain {
-
-inline bool has_same_shape(const Tensor& a, const Tensor& b) {
-  if (a.dim() != b.dim()) return false;
-  for (std::int64_t d = 0; d < a.dim(); ++d) {
-    if (a.size(d) != b.size(d)) return false;
-  }
-  return true;
-}
 
 // [n, ...] beside [n, C, ...].
 inline bool is_shape_without_classes(const Tensor& tensor, const Tensor& outputs) {

@@ -45,7 +45,7 @@ void set_targets(LossHead& head, Kept& kept, ScalarType sum, std::size_t h) {
     head.codes = static_cast<const std::int64_t*>(kept.targets.const_data_ptr());
     return;
   }
-  COTRAIN_REQUIRE(has_same_shape(kept.targets, kept.outputs), item("targets", h) + " must have the outputs' shape.");
+  COTRAIN_REQUIRE(same_shape(kept.targets, kept.outputs), item("targets", h) + " must have the outputs' shape.");
   const ScalarType type = kept.targets.scalar_type();
   COTRAIN_REQUIRE(type == sum || type == kept.outputs.scalar_type(),
                   item("targets", h) + " must have the outputs' dtype, or the one that sums are kept in.");
@@ -66,7 +66,7 @@ void set_mask(LossHead& head, Kept& kept, std::size_t h) {
     mask = torch::stable::contiguous(mask);
     head.mask_at = {head.n_positions, 0, 1};
   } else {
-    COTRAIN_REQUIRE(has_same_shape(mask, kept.outputs),
+    COTRAIN_REQUIRE(same_shape(mask, kept.outputs),
                     item("masks", h) + " must be [samples], or of the outputs' shape.");
     mask = with_joined_positions(mask);
     head.mask_at = strides_of(mask);
@@ -115,6 +115,11 @@ LossHead head_of(Kept& kept, std::int64_t kind, double setting, ScalarType sum, 
                             std::to_string(head.n_classes - 1) + ", or " + std::to_string(head.ignored_code) +
                             " where there is none; got " + std::to_string(code) + " in row " +
                             std::to_string(fault.sample) + where + ".");
+  }
+  if (fault.kind == LossFault::Kind::class_weight) {
+    throw std::invalid_argument(item("class_weights", fault.head) +
+                                " must be finite and 0 or more; it is not of class " + std::to_string(fault.sample) +
+                                ".");
   }
   throw std::invalid_argument(item("sample_weights", fault.head) + " must be finite and 0 or more; it is not in row " +
                               std::to_string(fault.sample) + ".");

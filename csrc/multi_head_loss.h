@@ -15,7 +15,7 @@ namespace cotrain {
 enum class LossKind : std::int64_t {
   cross_entropy,             // codes or probabilities; setting = label smoothing
   distillation,              // the teacher's logits; setting = temperature
-  distillation_from_shares,  // the teacher's probabilities; setting = temperature
+  distillation_from_probabilities,  // the teacher's probabilities; setting = temperature
   focal,                     // codes; setting = gamma
   binary_cross_entropy,      // [n, C, P] targets from 0 to 1
   squared_error,             // [n, C, P] values
@@ -51,12 +51,12 @@ struct LossHead {
   Strides gradient_at;
 };
 
-// The first fault in the inputs, if any, by head, then sample, a sample's weight before its codes; nothing is written
-// then. A sample of weight 0 and what is masked are not read, so their codes are no fault.
+// The first fault in the inputs, if any: class weights, then by head and sample, a sample's weight before its codes;
+// nothing is written then. A sample of weight 0 and what is masked are not read, so their codes are no fault.
 struct LossFault {
-  enum class Kind { none, code, weight } kind = Kind::none;
+  enum class Kind { none, code, weight, class_weight } kind = Kind::none;
   std::size_t head = 0;
-  std::int64_t sample = 0, position = 0;
+  std::int64_t sample = 0, position = 0;  // of a class weight: its class, 0
 };
 
 // Writes per_sample and gradient of every head and its weighted mean loss [H]; 0 where nothing counts.

@@ -23,3 +23,8 @@ def sum_dtype(dtype: torch.dtype) -> torch.dtype:
         return _SUM_DTYPES[dtype]
     except KeyError:
         raise SettingError("dtype", dtype, "float16, bfloat16, float32 or float64") from None
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Wide enough that weights near the ends of float's range have a sum and a mean. Apple's GPU has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64

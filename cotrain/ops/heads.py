@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cotrain.errors import SettingError
 from cotrain.ops.dtypes import sum_dtype
-from cotrain.ops.kinds import CrossEntropy, Focal, LossKind, is_over_classes
+from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Focal, LossKind, is_over_classes
 
 PLAIN = CrossEntropy()
 
@@ -104,7 +104,8 @@ def check(outputs: Sequence[Tensor], heads: Heads) -> None:
         _check_target(h, given, heads.targets[h], heads.kinds[h])
         _check_mask(h, given, heads.masks[h], is_over_classes(heads.kinds[h]))
         _check_row("sample_weights", h, heads.sample_weights[h], given.shape[0])
-        _check_row("class_weights", h, heads.class_weights[h], given.shape[1])
+        name = "positive_weights" if heads.kinds[h] == BinaryCrossEntropy.code else "class_weights"
+        _check_row(name, h, heads.class_weights[h], given.shape[1])
         for name in ("outputs", "targets", "masks", "sample_weights", "class_weights"):
             tensor = given if name == "outputs" else getattr(heads, name)[h]
             if tensor is not None and tensor.device != first.device:

@@ -15,6 +15,10 @@ NO_CODE = -100
 """The class code of a position that has none, as in torch.nn.functional.cross_entropy."""
 
 
+FROM_LOGITS, FROM_PROBABILITIES = 1, 2
+"""The two codes of Distillation."""
+
+
 @dataclass(frozen=True, eq=False)
 class CrossEntropy:
     """Cross-entropy with class codes [n, ...] or with probabilities [n, C, ...], which need not sum to 1.
@@ -70,7 +74,7 @@ class Distillation:
 
     @property
     def code(self) -> int:
-        return 1 if self.teacher == "logits" else 2
+        return FROM_LOGITS if self.teacher == "logits" else FROM_PROBABILITIES
 
     @property
     def setting(self) -> float:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from cotrain.errors import SettingError
 from cotrain.ops import reference
@@ -76,13 +77,17 @@ def multi_head_loss(
     ------
     SettingError : shapes, dtypes, devices or kinds that do not fit
     IndexError : a class code that counts is below 0, or C and more
-    ValueError : a weight that is negative, infinite or NaN
-        Of several such faults the first is named: by head, then by sample, a sample's weight before its codes
+    ValueError : a class weight or sample weight that is negative, infinite or NaN
+        Of several such faults the first is named: class weights, then by head and sample, a sample's weight before
+        its codes
+    RuntimeError : outputs under forward-mode differentiation, or a second derivative
     """
     heads = prepared(outputs, targets, kinds, masks, sample_weights, head_weights)
     if gradient_in not in (None, "forward", "backward"):
         raise SettingError("gradient_in", gradient_in, "'forward', 'backward' or None")
     need_gradient = torch.is_grad_enabled() and any(head.requires_grad for head in outputs)
+    if not need_gradient and any(forward_ad.unpack_dual(head).tangent is not None for head in outputs):
+        raise RuntimeError("multi_head_loss has no forward-mode derivative. Use backward(), or torch.nn.functional.")
     if torch.compiler.is_compiling():
         return _traced(outputs, heads, need_gradient)
     if not _looks_right(outputs, heads):

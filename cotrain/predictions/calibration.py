@@ -27,7 +27,7 @@ HOTTEST = 2.5
 
 def log_opinion(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
     """Log-probabilities with the faintest ones lifted to FAINTEST; NaN rows (abstentions) stay NaN."""
-    return np.log(np.clip(probabilities, FAINTEST, 1.0))
+    return np.log(np.clip(probabilities, FAINTEST, 1.0, dtype=float))
 
 
 def evidence(probabilities: NDArray[np.floating], prior: NDArray[np.floating] | None) -> NDArray[np.floating]:

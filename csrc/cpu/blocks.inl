@@ -19,7 +19,7 @@ struct Block {
   Sum live[lanes];           // 1 = counts, 0 = is not read
   Sum weight[lanes];         // of the sample
   Sum mass[lanes];           // what the target sums to
-  Sum constant[lanes];       // the part of the loss that the logits do not move
+  double constant[lanes];    // of a distillation: the part of the loss that the student does not move
 };
 
 // Which positions count, their codes and weights. The lanes beyond n repeat the first, or count for nothing.
@@ -60,7 +60,6 @@ void survey(const LossHead& head, Block<Sum>& block) {
   for (int lane = 0; lane < lanes; ++lane) {
     block.label[lane] = static_cast<Sum>(block.code[lane]);
     block.mass[lane] = Sum(1);
-    block.constant[lane] = Sum(0);
   }
   if (head.codes == nullptr || head.class_weights == nullptr) return;
   for (int lane = 0; lane < lanes; ++lane) block.mass[lane] = class_weight_of<Sum>(head, block.code[lane]);

@@ -120,9 +120,23 @@ void join_parts(const std::vector<LossHead>& heads, const std::vector<Chunk>& ch
   }
 }
 
+template <typename Sum>
+LossFault first_wrong_class_weight(const LossHead& head, std::size_t number) {
+  const auto* weights = static_cast<const Sum*>(head.class_weights);
+  for (std::int64_t c = 0; weights != nullptr && c < head.n_classes; ++c) {
+    if (!(weights[c] >= 0 && std::isfinite(weights[c]))) return {LossFault::Kind::class_weight, number, c, 0};
+  }
+  return {};
+}
+
 }  // namespace
 
 LossFault multi_head_loss_cpu(Element element, const std::vector<LossHead>& heads, double* head_losses) {
+  for (std::size_t h = 0; h < heads.size(); ++h) {
+    const LossFault fault = element == Element::float64 ? first_wrong_class_weight<double>(heads[h], h)
+                                                        : first_wrong_class_weight<float>(heads[h], h);
+    if (fault.kind != LossFault::Kind::none) return fault;
+  }
   const std::vector<Chunk> chunks = cut(heads);
   const auto n_chunks = static_cast<std::int64_t>(chunks.size());
   std::vector<double> shares(chunks.size());

@@ -41,12 +41,21 @@ void lose(const LossHead& head, const Ahead<typename E::Raw>& ahead, std::int64_
     } else {
       softmax_tile<is_row, Dot::with_target, false>(ahead, tile, target, n_rows, largest, Sum(1), lost.rest, shortfall);
     }
+    for (int lane = 0; lane < lanes; ++lane) lost.factor[lane] = inverse_temperature;
+    if (!is_distillation(head.kind)) {
 #pragma omp simd
-    for (int lane = 0; lane < lanes; ++lane) {
-      lost.loss[lane] =
-          block.constant[lane] + cross_entropy(block.mass[lane], log1p_of(lost.rest[lane]), shortfall[lane]);
-      lost.factor[lane] = inverse_temperature;
+      for (int lane = 0; lane < lanes; ++lane) {
+        lost.loss[lane] = cross_entropy(block.mass[lane], log1p_of(lost.rest[lane]), shortfall[lane]);
+      }
+      return;
     }
+    for (int lane = 0; lane < (is_row ? 1 : lanes); ++lane) {
+      const double rest = double(lost.rest[lane]), mass = double(block.mass[lane]);
+      const double loss = block.constant[lane] + cross_entropy(mass, log1p_of(rest), double(shortfall[lane]));
+      lost.loss[lane] = static_cast<Sum>(loss);
+    }
+    if (is_row)
+      for (int lane = 1; lane < lanes; ++lane) lost.loss[lane] = lost.loss[0];
     return;
   }
   Sum right[lanes];
@@ -140,9 +149,10 @@ Found softmax_block(const LossHead& head, Block<typename E::Sum>& block, double 
     silence<is_row>(block, n_rows, tile);
     Ahead<typename E::Raw> ahead;
     if (is_row) {
-      ahead.to_read = outputs + head.outputs_at.sample;
+      ahead.to_read = outputs + (block.are_samples ? head.outputs_at.sample : head.outputs_at.position);
       if (head.gradient != nullptr) {
-        ahead.to_write = static_cast<typename E::Raw*>(head.gradient) + block.sample * head.gradient_at.sample;
+        ahead.to_write = static_cast<typename E::Raw*>(head.gradient) + block.sample * head.gradient_at.sample +
+                         block.position * head.gradient_at.position;
       }
     }
     lose<E, Stored, is_row>(head, ahead, n_rows, block, tile, target, lost);

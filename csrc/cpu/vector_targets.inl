@@ -2,7 +2,7 @@
 // for_each_isa.h.
 
 inline bool is_distillation(LossKind kind) {
-  return kind == LossKind::distillation || kind == LossKind::distillation_from_shares;
+  return kind == LossKind::distillation || kind == LossKind::distillation_from_probabilities;
 }
 
 // Whether the target is a vector: probabilities, a teacher's opinion, or a code whose share is spread over all classes.
@@ -20,7 +20,7 @@ void times_class_weights(const LossHead& head, Sum* tile) {
 
 // log p of a teacher that gives probabilities; one too small for the logarithm counts as none.
 template <typename Sum>
-COTRAIN_INLINE Sum log_share(Sum share) {
+COTRAIN_INLINE Sum log_probability(Sum share) {
   const bool is_some = share >= Bits<Sum>::smallest_normal;
   const Sum log = log_of(is_some ? share : Sum(1));
   return is_some ? log : share == share ? -Bits<Sum>::infinity : share;
@@ -39,7 +39,10 @@ void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::
   for (int lane = 0; lane < lanes; ++lane) {
     scale[lane] = mass / (Sum(1) + rest[lane]);
     block.mass[lane] = mass;
-    block.constant[lane] = -(scale[lane] * entropy[lane] + mass * log1p_of(rest[lane]));
+  }
+  for (int lane = 0; lane < (is_row ? 1 : lanes); ++lane) {
+    // In double: at high temperatures it is almost what the student's part is, and temperature^2 times as large as both.
+    block.constant[lane] = -(double(scale[lane]) * double(entropy[lane]) + double(mass) * log1p_of(double(rest[lane])));
   }
   for (std::int64_t k = 0; k < n_rows; ++k)
 #pragma omp simd
@@ -68,15 +71,16 @@ void load_targets(const LossHead& head, std::int64_t n_rows, Block<typename E::S
     const bool by_teacher = is_distillation(head.kind);
     const auto* from = static_cast<const typename Stored::Raw*>(head.targets) + block.sample * head.targets_at.sample +
                        block.position * head.targets_at.position;
+    const std::int64_t next = block.are_samples ? head.targets_at.sample : head.targets_at.position;
     load_tile<is_row, Stored>(from, head.targets_at.item,
                               block.are_samples ? head.targets_at.sample : head.targets_at.position, C, block.n,
                               by_teacher && is_row ? -Bits<Sum>::infinity : Sum(0), tile);
-    if (head.kind == LossKind::distillation_from_shares) {
-      for (std::int64_t i = 0; i < (is_row ? C : n_rows * lanes); ++i) tile[i] = log_share(tile[i]);
+    if (head.kind == LossKind::distillation_from_probabilities) {
+      for (std::int64_t i = 0; i < (is_row ? C : n_rows * lanes); ++i) tile[i] = log_probability(tile[i]);
     }
     silence<is_row>(block, n_rows, tile);  // of a teacher who is not heard: equal shares, which are finite
     if (by_teacher) {
-      const Ahead<typename Stored::Raw> ahead{is_row ? from + head.targets_at.sample : nullptr, nullptr};
+      const Ahead<typename Stored::Raw> ahead{is_row ? from + next : nullptr, nullptr};
       return teach<Stored, is_row>(head, ahead, n_rows, block, tile);
     }
   }

@@ -66,7 +66,8 @@ def test_every_public_promise_holds_on_the_twin(in_new_process):
     files = [
         str(here / name)
         for name in (
-            "test_multi_head_loss.py",
+            "loss/test_face.py",
+            "loss/test_gradients.py",
             "test_perturbation.py",
             "test_perturbation_laws.py",
             "test_random_start.py",
@@ -103,7 +104,8 @@ def test_every_promise_of_the_kernels_holds_on_every_instruction_set(in_new_proc
         "import pytest, sys, torch; from cotrain import ops; print(torch.ops.cotrain.instruction_set());"
         " sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'not reference', *sys.argv[1:]]))"
     )
-    names = ("test_multi_head_loss_kernels.py", *PERTURBATIONS, "test_pooling.py", "test_quotas.py")
+    of_loss = ("loss/test_kernels.py", "loss/test_kinds.py", "loss/test_layouts.py")
+    names = (*of_loss, *PERTURBATIONS, "test_pooling.py", "test_quotas.py")
     files = [str(here / name) for name in names]
     done = in_new_process(program, *files, COTRAIN_BACKEND="native", ATEN_CPU_CAPABILITY=LEVELS[level])
     assert done.returncode == 0, done.stdout + done.stderr

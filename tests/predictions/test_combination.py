@@ -106,3 +106,9 @@ def test_silence_is_filled_and_nothing_else() -> None:
     told = np.array([[0.9, 0.1], [np.nan, np.nan]])
     np.testing.assert_array_equal(filled(told, np.array([0.3, 0.7])), [[0.9, 0.1], [0.3, 0.7]])
     assert np.isnan(told[1]).all()
+
+
+def test_opinions_are_pooled_in_double_whatever_their_type() -> None:
+    told = [one.astype(np.float32) for one in committee()]
+    assert pool(told, np.ones(3)).dtype == np.float64
+    np.testing.assert_array_equal(pool(told, np.ones(3)), pool([one.astype(float) for one in told], np.ones(3)))

@@ -1,5 +1,7 @@
 """Which inputs of the multi-head loss cannot be, found before anything is computed."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,3 +38,11 @@ def check_values(
         f"`targets[{head}]` must hold class codes from 0 to {n_classes - 1}, or {ignored} where there is none; "
         f"got {int(codes[row, position])} in row {row}{where}."
     )
+
+
+def check_class_weights(class_weights: Sequence[Tensor | None]) -> None:
+    """Raise on the first class weight ([C] per head) that is negative, infinite or NaN."""
+    for head, weights in enumerate(class_weights):
+        if weights is not None and not (is_right := torch.isfinite(weights) & (weights >= 0)).all():
+            of_class = int((~is_right).nonzero()[0])
+            raise ValueError(f"`class_weights[{head}]` must be finite and 0 or more; it is not of class {of_class}.")

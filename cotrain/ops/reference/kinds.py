@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cotrain.ops.kinds import BinaryCrossEntropy, CrossEntropy, Focal, Huber, SquaredError
+from cotrain.ops.dtypes import widest
+from cotrain.ops.kinds import FROM_LOGITS, BinaryCrossEntropy, CrossEntropy, Focal, Huber, SquaredError
 
 Losses = tuple[Tensor, Tensor, Tensor]
 """(loss [n, 1 or C, P], slope [n, C, P], share in the head's mean, of the loss's shape or broadcasting to it)."""
@@ -48,9 +49,7 @@ def loss_over_classes(
         if has_codes:
             target = target * (1.0 - setting) + setting / logits.shape[1]
         return *_cross_entropy(Softmax(logits), target * weights[:, None]), share
-    teacher = _teacher(targets, kind == 1, setting)
-    loss, slope = _cross_entropy(Softmax(logits, setting), teacher.exponentials / (1.0 + teacher.rest) * setting**2)
-    return loss - _entropy(teacher) * setting**2, slope * (1.0 / setting), share
+    return *_distillation(Softmax(logits, setting), _teacher(targets, kind == FROM_LOGITS, setting), setting), share
 
 
 def _one_hot(codes: Tensor, logits: Tensor) -> Tensor:
@@ -75,14 +74,17 @@ def _teacher(targets: Tensor, are_logits: bool, temperature: float) -> Softmax:
         # One too small for the logarithm counts as none; a NaN stays one.
         is_none = targets < torch.finfo(targets.dtype).tiny
         targets = torch.where(is_none, -torch.inf, torch.where(is_none, 1.0, targets).log())
-        # Where nothing counts all were 0: a teacher who is not heard is taken for undecided.
-        targets = torch.where((targets == -torch.inf).all(dim=1, keepdim=True), 0.0, targets)
     return Softmax(targets, temperature)
 
 
-def _entropy(softmax: Softmax) -> Tensor:
-    """[n, 1, P] of the softened teacher, in nats."""
-    return _times(softmax.exponentials, softmax.z) / (1.0 + softmax.rest) + softmax.log_sum
+def _distillation(student: Softmax, teacher: Softmax, temperature: float) -> tuple[Tensor, Tensor]:
+    mass, wide = temperature**2, widest(student.z.device)
+    target = teacher.exponentials / (1.0 + teacher.rest) * mass
+    _, slope = _cross_entropy(student, target)
+    # In double: at high temperatures the teacher's entropy is almost the student's part, and each mass times as large.
+    entropy = _times(teacher.exponentials, teacher.z).to(wide) / (1.0 + teacher.rest) + teacher.rest.to(wide).log1p()
+    loss = mass * student.rest.to(wide).log1p() + _times(target, student.z) - mass * entropy
+    return loss.to(student.z.dtype), slope * (1.0 / temperature)
 
 
 def _focal(logits: Tensor, codes: Tensor, weights: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
@@ -122,7 +124,7 @@ def _binary(x: Tensor, target: Tensor, positive: Tensor) -> tuple[Tensor, Tensor
     nearer = 1.0 / (1.0 + faded)
     further = faded * nearer
     unlike_positive, unlike_negative = (-x).clamp(min=0) + softplus, x.clamp(min=0) + softplus
-    loss = torch.where(target == 0, 0.0, positive * target * unlike_positive)
+    loss = torch.where(positive * target == 0, 0.0, positive * target * unlike_positive)
     loss = loss + torch.where(target == 1, 0.0, (1 - target) * unlike_negative)
     sigmoid, opposite = torch.where(x < 0, further, nearer), torch.where(x < 0, nearer, further)
     return loss, (1 - target) * sigmoid - positive * target * opposite

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cotrain.ops.dtypes import sum_dtype
-from cotrain.ops.kinds import is_over_classes
-from cotrain.ops.reference.faults import check_values
+from cotrain.ops.dtypes import sum_dtype, widest
+from cotrain.ops.kinds import FROM_PROBABILITIES, is_over_classes
+from cotrain.ops.reference.faults import check_class_weights, check_values
 from cotrain.ops.reference.kinds import loss_over_classes, loss_per_element
 
 
@@ -43,6 +43,7 @@ def multi_head_loss(
     need_gradient: bool,
 ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
     """(total [], per_head [H], per_sample H x [n], gradients H x [n, C, ...], or none where not needed)."""
+    check_class_weights(class_weights)
     wide = sum_dtype(outputs[0].dtype)
     per_head, per_sample, gradients = [], [], []
     for h, given in enumerate(outputs):
@@ -87,7 +88,9 @@ def _head(
     check_values(number, targets if has_codes else None, counts[:, 0], weight, n_classes, ignored)
     # What does not count is never read: a NaN in it stays there.
     x = torch.where(counts, x.to(wide), 0.0)
-    targets = torch.where(counts[:, 0], targets, 0) if has_codes else torch.where(counts, targets, 0.0)
+    # (What a teacher says there is taken for 1, whose logarithm is finite.)
+    unread = 1.0 if kind == FROM_PROBABILITIES else 0.0
+    targets = torch.where(counts[:, 0], targets, 0) if has_codes else torch.where(counts, targets, unread)
     return Head(x, targets, counts, weight, class_weights, kind, setting)
 
 
@@ -117,7 +120,7 @@ def _one_head(head: Head, scale: float) -> tuple[Tensor, Tensor, Tensor]:
     count = head.counts.sum(dim=(1, 2))
     per_sample = losses.sum(dim=(1, 2), dtype=losses.dtype) / count.clamp(min=1)
 
-    weight = torch.where(head.weight > 0, head.weight, 0.0).to(_weight_sum_dtype(head.weight.device))
+    weight = torch.where(head.weight > 0, head.weight, 0.0).to(widest(head.weight.device))
     spread = weight[:, None, None]
     total = (torch.where(head.counts, shares, 0.0) * spread).sum()
     total = torch.where(total > 0, total, torch.inf)  # nothing counts: loss 0 and gradient 0
@@ -128,8 +131,3 @@ def _one_head(head: Head, scale: float) -> tuple[Tensor, Tensor, Tensor]:
 
 def _of_kind(head: Head) -> tuple[Tensor, Tensor, Tensor | None, int, float]:
     return head.outputs, head.targets, head.class_weights, head.kind, head.setting
-
-
-def _weight_sum_dtype(device: torch.device) -> torch.dtype:
-    """Wide enough that weights near the ends of float's range have a sum and a mean. Apple's GPU has no float64."""
-    return torch.float32 if device.type == "mps" else torch.float64
