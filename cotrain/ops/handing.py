@@ -19,62 +19,71 @@ Operator = Callable[..., tuple[Tensor, Tensor, list[Tensor], list[Tensor]]]
 
 
 class Handed(torch.autograd.Function):
-    """The operator, with its gradient in the forward pass (`in_forward`) or in the backward pass."""
+    """The operator, with its gradient in the forward pass (`in_forward`) or in the backward pass.
+
+    Gives (total, per_head). The samples' losses, which have no gradient, go into `per_sample`, past autograd and what
+    it charges for every result.
+    """
 
     @staticmethod
-    def forward(ctx: Any, operator: Operator, heads: Heads, in_forward: bool, *outputs: Tensor) -> tuple[Tensor, ...]:
-        scales = heads.gradient_scales
-        total, per_head, per_sample, gradients = operator(outputs, *heads, scales, in_forward)
+    def forward(
+        ctx: Any, operator: Operator, heads: Heads, in_forward: bool, per_sample: list[Tensor], *outputs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        total, per_head, own, ctx.gradients = operator(outputs, *heads, heads.gradient_scales, in_forward)
+        per_sample.extend(own)
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*per_sample)
         # The targets and weights too: whoever goes back a second time reads them, and must notice if they have changed.
         ctx.save_for_backward(*outputs, *heads.targets, *heads.masks, *heads.sample_weights, *heads.class_weights)
         ctx.operator, ctx.numbers = operator, heads[4:]
-        ctx.gradients = gradients
-        return total, per_head, *per_sample
+        return total, per_head
 
     @staticmethod
-    def backward(ctx: Any, of_total: Tensor | None, of_heads: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            with torch.no_grad():
-                gradients = Handed._gradients(ctx, of_total, of_heads)
-            return None, None, None, *_refuse_second_derivative(gradients)
-        return None, None, None, *Handed._gradients(ctx, of_total, of_heads)
-
-    @staticmethod
-    def _gradients(ctx: Any, of_total: Tensor | None, of_heads: Tensor | None) -> list[Tensor | None]:
-        saved = ctx.saved_tensors  # raises where one was written over since
-        n_heads = len(saved) // 5
-        outputs, *tensors = (list(saved[i * n_heads : (i + 1) * n_heads]) for i in range(5))
-        heads = Heads(*tensors, *ctx.numbers)
-        scales = heads.gradient_scales
-        factors = _factors(heads.head_weights, scales, of_total, of_heads)
-        computed: list[Tensor] = ctx.gradients
-        ctx.gradients = []
-        is_exact = outputs[0].dtype in (torch.float32, torch.float64)
-        if not computed or not (is_exact or all(factor == 1.0 for factor in factors)):
-            wanted = [factor * scale for factor, scale in zip(factors, scales, strict=True)]
-            computed = ctx.operator(outputs, *heads, wanted, True)[3]
-        else:
-            for gradient, factor in zip(computed, factors, strict=True):
-                if factor != 1.0:
-                    gradient.mul_(factor)
-        return [
-            gradient if needed else None for gradient, needed in zip(computed, ctx.needs_input_grad[3:], strict=True)
-        ]
+    def backward(ctx: Any, of_total: Tensor | None, of_heads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if not torch.is_grad_enabled():
+            return None, None, None, None, *_gradients(ctx, of_total, of_heads)
+        with torch.no_grad():
+            gradients = _gradients(ctx, of_total, of_heads)
+        return None, None, None, None, *_refuse_second_derivative(gradients)
 
 
-def _factors(
-    head_weights: Sequence[float], scales: Sequence[float], of_total: Tensor | None, of_heads: Tensor | None
-) -> list[float]:
+def _gradients(ctx: Any, of_total: Tensor | None, of_heads: Tensor | None) -> list[Tensor]:
+    saved = ctx.saved_tensors  # raises where one was written over since
+    computed: list[Tensor] = ctx.gradients
+    ctx.gradients = []
+    head_weights: list[float] = ctx.numbers[-1]
+    factors = _factors(head_weights, of_total, of_heads)
+    if not computed:
+        return _computed_anew(ctx, saved, factors)
+    for factor in factors:
+        if factor != 1.0:
+            is_exact = saved[0].dtype in (torch.float32, torch.float64)
+            return _scaled(computed, factors) if is_exact else _computed_anew(ctx, saved, factors)
+    return computed
+
+
+def _scaled(gradients: list[Tensor], factors: Sequence[float]) -> list[Tensor]:
+    return [
+        gradient if factor == 1.0 else gradient.mul_(factor)
+        for gradient, factor in zip(gradients, factors, strict=True)
+    ]
+
+
+def _computed_anew(ctx: Any, saved: Sequence[Any], factors: Sequence[float]) -> list[Tensor]:
+    n_heads = len(factors)
+    outputs, *tensors = (list(saved[i * n_heads : (i + 1) * n_heads]) for i in range(5))
+    heads = Heads(*tensors, *ctx.numbers)
+    wanted = [factor * scale for factor, scale in zip(factors, heads.gradient_scales, strict=True)]
+    return ctx.operator(outputs, *heads, wanted, True)[3]
+
+
+def _factors(head_weights: Sequence[float], of_total: Tensor | None, of_heads: Tensor | None) -> list[float]:
     """What each head's gradient, which is that of scale * loss, is to be multiplied with."""
     from_total = 0.0 if of_total is None else of_total.item()
     if of_heads is None:
         return [from_total if weight else 0.0 for weight in head_weights]
-    own = of_heads.tolist()
     return [
-        (from_total if weight else 0.0) + part / scale
-        for weight, scale, part in zip(head_weights, scales, own, strict=True)
+        from_total + part / weight if weight else part
+        for weight, part in zip(head_weights, of_heads.tolist(), strict=True)
     ]
 
 

@@ -95,7 +95,8 @@ def multi_head_loss(
     in_forward = gradient_in == "forward" or (gradient_in is None and outputs[0].dtype != torch.float16)
     try:
         if need_gradient:
-            total, per_head, *per_sample = Handed.apply(_losses, heads, in_forward, *outputs)
+            per_sample: list[Tensor] = []
+            total, per_head = Handed.apply(_losses, heads, in_forward, per_sample, *outputs)
         else:
             with torch.no_grad():
                 total, per_head, per_sample, _ = _losses(outputs, *heads, [], False)
