@@ -11,7 +11,7 @@
 template <typename E, typename Stored, bool is_row>
 Found softmax_chunk(const LossHead& head, const Chunk& chunk, double scale, typename E::Sum* scratch) {
   Found found;
-  Block<typename E::Sum> block;
+  Block<typename E::Sum, is_row> block;
   block.are_samples = head.n_positions == 1;
   const std::int64_t step = is_row ? 1 : lanes;
   // Samples of one position each lie side by side in blocks; of others the positions do.

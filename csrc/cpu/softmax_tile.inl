@@ -6,34 +6,51 @@
 
 constexpr int lanes = 32;  // two AVX-512 or four AVX2 vectors of float: enough to hide the latency of their arithmetic
 
-// The largest over the lanes, in all of them. Starts from the first, so that a NaN there stays.
+// How many positions a tile holds.
+template <bool is_row>
+constexpr int width = is_row ? 1 : lanes;
+
+// The largest over the lanes. Halves onto halves, the values are used up. (A NaN may be passed over: its own exponential
+// is NaN, and so is the sum.)
 template <typename Sum>
-COTRAIN_INLINE void fold_largest(Sum* values) {
-  Sum largest = values[0];
-  for (int lane = 1; lane < lanes; ++lane) largest = values[lane] > largest ? values[lane] : largest;
-  for (int lane = 0; lane < lanes; ++lane) values[lane] = largest;
+COTRAIN_INLINE Sum largest_over(Sum* values) {
+#pragma GCC unroll 8
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane)
+      values[lane] = values[lane + half] > values[lane] ? values[lane + half] : values[lane];
+  return values[0];
 }
 
-// The sum over the lanes, in all of them: halves onto halves, the same order everywhere.
+// The sum over the lanes in the same way, so in one order everywhere.
 template <typename Sum>
-COTRAIN_INLINE void fold_sum(Sum* values) {
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int lane = 0; lane < width; ++lane) values[lane] += values[lane + width];
-  for (int lane = 1; lane < lanes; ++lane) values[lane] = values[0];
+COTRAIN_INLINE Sum sum_over(Sum* values) {
+#pragma GCC unroll 8
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) values[lane] += values[lane + half];
+  return values[0];
 }
 
 enum class Dot { none, with_target, with_itself };
 
+// One of what each position has, for every lane.
+template <bool is_row, typename Sum>
+COTRAIN_INLINE void spread(const Sum* from, Sum* to) {
+  for (int lane = 0; lane < lanes; ++lane) to[lane] = from[is_row ? 0 : lane];
+}
+
+// largest : [width]
 template <bool is_row, typename Sum>
 void largest_of(const Sum* tile, std::int64_t n_rows, Sum* largest) {
-  for (int lane = 0; lane < lanes; ++lane) largest[lane] = tile[lane];
+  Sum found[lanes];  // nothing else points at it, so it stays in registers
+  for (int lane = 0; lane < lanes; ++lane) found[lane] = tile[lane];
   for (std::int64_t k = 1; k < n_rows; ++k)
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) {
       const Sum value = tile[k * lanes + lane];
-      largest[lane] = value > largest[lane] ? value : largest[lane];
+      found[lane] = value > found[lane] ? value : found[lane];
     }
-  if (is_row) fold_largest(largest);
+  if (is_row) found[0] = largest_over(found);
+  for (int lane = 0; lane < width<is_row>; ++lane) largest[lane] = found[lane];
 }
 
 // What the memory is asked for while the arithmetic goes on, in the tile's order; null = nothing. Without it a row's
@@ -54,36 +71,38 @@ struct Ahead {
 
 // Turns logits into exp(z), z = (logit - largest) / temperature, in place. Where nothing `is_tempered` that is 1.
 //
-// rest : [lanes] sum of the exponentials without one of the largest
-// dot : [lanes] sum of -q * z, where q is `target`, or exp(z) itself
+// largest : [width]
+// rest : [width] sum of the exponentials without one of the largest
+// dot : [width] sum of -q * z, where q is `target`, or exp(z) itself
 template <bool is_row, Dot with, bool is_tempered, typename Raw, typename Sum>
-void softmax_tile(const Ahead<Raw>& ahead, Sum* tile, const Sum* target, std::int64_t n_rows, const Sum* largest, Sum inverse_temperature,
-                  Sum* rest, Sum* dot) {
-  Sum ties[lanes];
-  for (int lane = 0; lane < lanes; ++lane) {
-    rest[lane] = ties[lane] = Sum(0);
-    if (with != Dot::none) dot[lane] = Sum(0);
-  }
+void softmax_tile(const Ahead<Raw>& ahead, Sum* tile, const Sum* target, std::int64_t n_rows, const Sum* largest,
+                  Sum inverse_temperature, Sum* rest, Sum* dot) {
+  Sum top[lanes], smaller[lanes], ties[lanes], products[lanes];  // of no one else, so they stay in registers
+  spread<is_row>(largest, top);
+  for (int lane = 0; lane < lanes; ++lane) smaller[lane] = ties[lane] = products[lane] = Sum(0);
   for (std::int64_t k = 0; k < n_rows; ++k) {
     if (is_row) ahead.ask(k * lanes);
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) {
-      const Sum below = tile[k * lanes + lane] - largest[lane];
+      const Sum below = tile[k * lanes + lane] - top[lane];
       const Sum z = is_tempered ? below * inverse_temperature : below;
       const Sum exponential = exp_of(z);
       tile[k * lanes + lane] = exponential;
-      rest[lane] += exponential == Sum(1) ? Sum(0) : exponential;
+      smaller[lane] += exponential == Sum(1) ? Sum(0) : exponential;
       ties[lane] += exponential == Sum(1) ? Sum(1) : Sum(0);
-      if (with == Dot::with_target) dot[lane] += shortfall_term(target[k * lanes + lane], z);
-      if (with == Dot::with_itself) dot[lane] += shortfall_term(exponential, z);
+      if (with == Dot::with_target) products[lane] += shortfall_term(target[k * lanes + lane], z);
+      if (with == Dot::with_itself) products[lane] += shortfall_term(exponential, z);
     }
   }
   if (is_row) {
-    fold_sum(rest);
-    fold_sum(ties);
-    if (with != Dot::none) fold_sum(dot);
+    smaller[0] = sum_over(smaller);
+    ties[0] = sum_over(ties);
+    if (with != Dot::none) products[0] = sum_over(products);
   }
-  for (int lane = 0; lane < lanes; ++lane) rest[lane] += ties[lane] - Sum(1);
+  for (int lane = 0; lane < width<is_row>; ++lane) {
+    rest[lane] = smaller[lane] + (ties[lane] - Sum(1));
+    if (with != Dot::none) dot[lane] = products[lane];
+  }
 }
 
 // log(1 + u) for u >= 0, also where u is small: the second term is what 1 + u rounded away, over 1 + u. Without dividing:

@@ -14,7 +14,7 @@ template <bool is_row, typename Sum>
 void times_class_weights(const LossHead& head, Sum* tile) {
   for (std::int64_t c = 0; c < head.n_classes; ++c) {
     const Sum weight = class_weight_of<Sum>(head, c);
-    for (int lane = 0; lane < (is_row ? 1 : lanes); ++lane) tile[is_row ? c : c * lanes + lane] *= weight;
+    for (int lane = 0; lane < width<is_row>; ++lane) tile[is_row ? c : c * lanes + lane] *= weight;
   }
 }
 
@@ -29,21 +29,22 @@ COTRAIN_INLINE Sum log_probability(Sum share) {
 // A teacher's logits in the tile become temperature^2 times its probabilities; `constant` their negative entropy
 // (Hinton, Vinyals, Dean 2015, arXiv 1503.02531, with the T^2 of section 2.1).
 template <typename Stored, bool is_row, typename Sum>
-void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::int64_t n_rows, Block<Sum>& block, Sum* tile) {
+void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::int64_t n_rows, Block<Sum, is_row>& block, Sum* tile) {
   const Sum temperature = static_cast<Sum>(head.setting), mass = temperature * temperature;
-  Sum largest[lanes], rest[lanes], entropy[lanes], scale[lanes];
+  Sum largest[width<is_row>], rest[width<is_row>], entropy[width<is_row>], share[width<is_row>], scale[lanes];
   largest_of<is_row>(tile, n_rows, largest);
   softmax_tile<is_row, Dot::with_itself, true>(ahead, tile, static_cast<const Sum*>(nullptr), n_rows, largest,
                                                Sum(1) / temperature, rest, entropy);
 #pragma omp simd
-  for (int lane = 0; lane < lanes; ++lane) {
-    scale[lane] = mass / (Sum(1) + rest[lane]);
+  for (int lane = 0; lane < width<is_row>; ++lane) {
+    share[lane] = mass / (Sum(1) + rest[lane]);
     block.mass[lane] = mass;
   }
-  for (int lane = 0; lane < (is_row ? 1 : lanes); ++lane) {
+  for (int lane = 0; lane < width<is_row>; ++lane) {
     // In double: at high temperatures it is almost what the student's part is, and temperature^2 times as large as both.
-    block.constant[lane] = -(double(scale[lane]) * double(entropy[lane]) + double(mass) * log1p_of(double(rest[lane])));
+    block.constant[lane] = -(double(share[lane]) * double(entropy[lane]) + double(mass) * log1p_of(double(rest[lane])));
   }
+  spread<is_row>(share, scale);
   for (std::int64_t k = 0; k < n_rows; ++k)
 #pragma omp simd
     for (int lane = 0; lane < lanes; ++lane) tile[k * lanes + lane] *= scale[lane];
@@ -51,18 +52,18 @@ void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::
 
 // Codes, each with a share that is spread evenly (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 template <bool is_row, typename Sum>
-void smooth(const LossHead& head, std::int64_t n_rows, const Block<Sum>& block, Sum* tile) {
+void smooth(const LossHead& head, std::int64_t n_rows, const Block<Sum, is_row>& block, Sum* tile) {
   const Sum even = static_cast<Sum>(head.setting) / static_cast<Sum>(head.n_classes);
   const Sum own = even + (Sum(1) - static_cast<Sum>(head.setting));
-  Sum values[lanes];
-  for (int lane = 0; lane < lanes; ++lane) values[lane] = own;
+  Sum values[width<is_row>];
+  for (int lane = 0; lane < width<is_row>; ++lane) values[lane] = own;
   for (std::int64_t i = 0; i < n_rows * lanes; ++i) tile[i] = is_row && i >= head.n_classes ? Sum(0) : even;
   put<is_row>(block, head.n_classes, values, tile);
 }
 
 // Fills the tile with the vectors to be learnt, and says what they sum to.
 template <typename E, typename Stored, bool is_row>
-void load_targets(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum>& block, typename E::Sum* tile) {
+void load_targets(const LossHead& head, std::int64_t n_rows, Block<typename E::Sum, is_row>& block, typename E::Sum* tile) {
   using Sum = typename E::Sum;
   const std::int64_t C = head.n_classes;
   if (head.codes != nullptr) {
@@ -85,9 +86,10 @@ void load_targets(const LossHead& head, std::int64_t n_rows, Block<typename E::S
     }
   }
   if (head.class_weights != nullptr) times_class_weights<is_row>(head, tile);
-  for (int lane = 0; lane < lanes; ++lane) block.mass[lane] = Sum(0);
+  Sum mass[lanes] = {};
   for (std::int64_t k = 0; k < n_rows; ++k)
 #pragma omp simd
-    for (int lane = 0; lane < lanes; ++lane) block.mass[lane] += tile[k * lanes + lane];
-  if (is_row) fold_sum(block.mass);
+    for (int lane = 0; lane < lanes; ++lane) mass[lane] += tile[k * lanes + lane];
+  if (is_row) mass[0] = sum_over(mass);
+  for (int lane = 0; lane < width<is_row>; ++lane) block.mass[lane] = mass[lane];
 }
