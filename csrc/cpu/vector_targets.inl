@@ -29,7 +29,8 @@ COTRAIN_INLINE Sum log_probability(Sum share) {
 // A teacher's logits in the tile become temperature^2 times its probabilities; `constant` their negative entropy
 // (Hinton, Vinyals, Dean 2015, arXiv 1503.02531, with the T^2 of section 2.1).
 template <typename Stored, bool is_row, typename Sum>
-void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::int64_t n_rows, Block<Sum, is_row>& block, Sum* tile) {
+void teach(const LossHead& head, const Ahead<typename Stored::Raw>& ahead, std::int64_t n_rows, Block<Sum, is_row>& block,
+           Sum* tile) {
   const Sum temperature = static_cast<Sum>(head.setting), mass = temperature * temperature;
   Sum largest[width<is_row>], rest[width<is_row>], entropy[width<is_row>], share[width<is_row>], scale[lanes];
   largest_of<is_row>(tile, n_rows, largest);
