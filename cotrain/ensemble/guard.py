@@ -5,9 +5,10 @@ with certainty, perhaps a label that is itself wrong, costs at most 2: by log-lo
 there are twenty.
 
 With few labels most rounds tell all held-out rows right and differ by thousandths, which is luck. So differences are
-judged by summed scores, not by means. Where no taught round was found better than round 0, one that is worse by no
-more than A_TIE may be shipped; else those that were not found worse may. Of them the last is shipped that is as good as
-the best, to THE_SAME: every round lets the unlabelled rows speak once more. With many labels that comes down to the
+judged by summed scores, not by means, and the more leniently the more classes there are: ten labels of two classes
+tell more of a round than ten of ten. Where no taught round was found better than round 0, one that is worse by no more
+than A_TIE a class may be shipped; else those that were not found worse may. Of them the last is shipped that is as good
+as the best, to THE_SAME: every round lets the unlabelled rows speak once more. With many labels that comes down to the
 lowest score.
 
 Shapes: n = labelled rows that were held out, r = rounds.
@@ -21,13 +22,13 @@ from numpy.typing import NDArray
 
 from cotrain.predictions import accuracy, row_squares
 
-A_TIE = 0.5
-"""Summed over the held-out rows (a row counts up to 2): Brier scores of a taught round and of round 0 that differ by no
-more are no evidence. Tables with two labels per class gain the more the larger it is, from 0 to 0.5; with five it
-matters little."""
+A_TIE = 0.05
+"""For each class, summed over the held-out rows (a row counts up to 2): Brier scores of a taught round and of round 0
+that differ by no more are no evidence. Tables of ten classes with two labels each gain the more the larger it is, from
+0 to 0.05; tables of two classes with five labels each lose at 0.25."""
 
-THE_SAME = 1.0
-"""Taught rounds whose summed Brier scores differ by no more are not told apart."""
+THE_SAME = 0.1
+"""For each class: taught rounds whose summed Brier scores differ by no more are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,15 @@ def judge(
             )
         )
     n_rows = int(np.count_nonzero(counts))
-    return Evidence(_choice([score.loss for score in scores], max(1, n_rows)), tuple(scores), int(used.sum()))
+    a_row = told[0].shape[1] / max(1, n_rows)
+    shipped = _choice([score.loss for score in scores], a_tie=A_TIE * a_row, the_same=THE_SAME * a_row)
+    return Evidence(shipped, tuple(scores), int(used.sum()))
 
 
-def _choice(losses: Sequence[float], n_rows: int) -> int:
-    """The round to ship by its mean loss over `n_rows`."""
-    tie = A_TIE / n_rows
+def _choice(losses: Sequence[float], *, a_tie: float, the_same: float) -> int:
+    """The round to ship by its mean loss, and by which differences in it are none."""
     best = min(losses[1:], default=np.nan)
-    bound = min(losses[0] if best < losses[0] - tie else losses[0] + tie, best + THE_SAME / n_rows)
+    bound = min(losses[0] if best < losses[0] - a_tie else losses[0] + a_tie, best + the_same)
     # A NaN, where nothing was measured, is not below anything: then no taught round is shipped.
     return max((round for round in range(1, len(losses)) if losses[round] <= bound), default=0)
 

@@ -33,9 +33,9 @@ def test_with_many_labels_the_round_of_least_loss_is_shipped() -> None:
 def test_of_rounds_that_few_labels_cannot_tell_apart_the_last_is_shipped() -> None:
     assert judge([says(0.7), says(0.8), says(0.8)], CODES).shipped == 2
     assert judge([says(0.8), says(0.8)], CODES).shipped == 1
-    for excess, shipped in ((0.99, 2), (1.01, 1)):  # of one row's loss, spread over the four
+    for excess, shipped in ((0.99, 2), (1.01, 1)):  # of what is the same for two classes, over four rows
         best = right_for(0.02)
-        later = right_for(0.02 + excess * THE_SAME / 4)
+        later = right_for(0.02 + excess * 2 * THE_SAME / 4)
         assert judge([says(0.5), says(best), says(later)], CODES).shipped == shipped
 
 
@@ -45,13 +45,13 @@ def test_teaching_that_does_harm_is_not_shipped() -> None:
     assert evidence.gain == 0.0
     assert "did harm on 4 held-out labels" in evidence.verdict
     for excess, shipped in ((0.99, 1), (1.01, 0)):
-        taught = right_for(0.08 + excess * A_TIE / 4)
+        taught = right_for(0.08 + excess * 2 * A_TIE / 4)
         assert judge([says(0.8), says(taught)], CODES).shipped == shipped
 
 
 def test_a_round_worse_than_no_teaching_is_not_shipped_beside_a_better_one() -> None:
     # Round 2 is within one row of round 1, but it was found worse than round 0, if only by a hair.
-    better = 0.2 - 1.01 * A_TIE / 4
+    better = 0.2 - 1.01 * 2 * A_TIE / 4
     told = [says(right_for(brier)) for brier in (0.2, better, 0.201)]
     assert judge(told, CODES).shipped == 1
     told[2] = says(right_for(0.199))
