@@ -55,13 +55,14 @@ class Voice:
         *,
         prior: NDArray[np.floating] | None = None,
         untaught: Sequence[NDArray[np.floating]] | None = None,
+        head_start: NDArray[np.floating] | None = None,
     ) -> Self:
         """The rule learnt from held-out opinions on labelled rows (negative codes do not count).
 
         `prior` are the class shares that the members learnt from, `untaught` what they said before they taught one
-        another, see predictions.earned_trust.
+        another, `head_start` what they weigh before they are heard, see predictions.earned_trust.
         """
-        trust = earned_trust(opinions, codes, weight, prior=prior, untaught=untaught)
+        trust = earned_trust(opinions, codes, weight, prior=prior, untaught=untaught, head_start=head_start)
         pooled = trust.pooled(opinions, voices=1.0)
         return cls(trust, fit_temperature(pooled, codes, weight, trust.prior))
 
@@ -73,6 +74,7 @@ def held_out_voice(
     weight: NDArray[np.floating] | None = None,
     *,
     untaught: Sequence[NDArray[np.floating]] | None = None,
+    head_start: NDArray[np.floating] | None = None,
 ) -> NDArray[np.floating]:
     """[n, C] what the ensemble would say of every held-out row, its rule learnt without that row's fold.
 
@@ -84,12 +86,13 @@ def held_out_voice(
     codes : [n] class codes
     folds : [n] the fold that a row was held out in; negative = never, and NaN in the result
     untaught : what the members said before they taught one another; None = `opinions` are that
+    head_start : [m] what they weigh before they are heard; None = all alike
     """
     told = np.full(opinions[0].shape, np.nan)
     prior = class_shares(codes, opinions[0].shape[1], weight)
     for fold in np.unique(folds[folds >= 0]):
         inside = folds == fold
         elsewhere = np.where(inside, -1, codes)
-        voice = Voice.earned(opinions, elsewhere, weight, prior=prior, untaught=untaught)
+        voice = Voice.earned(opinions, elsewhere, weight, prior=prior, untaught=untaught, head_start=head_start)
         told[inside] = voice.combine([opinion[inside] for opinion in opinions])
     return told

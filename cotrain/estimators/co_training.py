@@ -88,7 +88,13 @@ def _begin(school: School) -> list[Graduate]:
 def _voices(findings: Findings, lecture: Lecture, last: int) -> dict[str, tuple[Voice, ...]]:
     return {
         task: tuple(
-            Voice.earned(findings.of_task(round, task), codes, lecture.weight, untaught=findings.of_task(0, task))
+            Voice.earned(
+                findings.of_task(round, task),
+                codes,
+                lecture.weight,
+                untaught=findings.of_task(0, task),
+                head_start=lecture.head_start,
+            )
             for round in range(last + 1)
         )
         for task, codes in lecture.codes.items()

@@ -30,7 +30,7 @@ from cotrain.predictions import (
     from_codes,
     with_class_masses,
 )
-from cotrain.rounds import Member, Opinions, School, TeachingPlan, stop_reason
+from cotrain.rounds import Member, Opinions, School, TeachingPlan, head_start, stop_reason
 from cotrain.views import Blocks
 
 Codes = Mapping[str, NDArray[np.integer]]
@@ -69,6 +69,11 @@ class Lecture:
         """A school over `rows`; `number` is 0 for the main run, then one for each fold."""
         return School(self.members, self.blocks.take(rows), self.given(rows), self.plan, (self.seed, number))
 
+    @property
+    def head_start(self) -> NDArray[np.floating]:
+        """[m] what each member weighs before it is heard, see rounds.head_start."""
+        return head_start(self.members, len(self.blocks.arrays))
+
     def prior(self, task: str) -> NDArray[np.floating]:
         """[C] the class shares of all labelled rows, which every school learns from: see `given`."""
         return class_shares(self.codes[task], self.n_classes[task], self.weight)
@@ -90,12 +95,14 @@ class Findings:
     Parameters
     ----------
     opinions : one per round from round 0: m times {task: [n, C]}, NaN where a row was not held out
+    voices : one per round from round 0: {task: [n, C]} what the ensemble would say of held-out rows
     accepted : one per round from round 1: for each member, whether the main run's student keeps that lesson
     evidence : {task: the round to ship and why}
     stop_reason : see rounds.stopping.REASONS
     """
 
     opinions: list[list[Opinions]] = field(default_factory=list)
+    voices: list[Opinions] = field(default_factory=list)
     accepted: list[list[bool]] = field(default_factory=list)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     stop_reason: str = ""
@@ -199,6 +206,7 @@ def trust_after(round: int, findings: Findings, lecture: Lecture, without: int |
             lecture.weight,
             prior=lecture.prior(task),
             untaught=findings.of_task(0, task),
+            head_start=lecture.head_start,
         )
     return trust
 
@@ -231,20 +239,23 @@ def _assembled(told: Sequence[list[Opinions]], held: Sequence[NDArray[np.intp]],
 
 
 def _evidence(findings: Findings, lecture: Lecture) -> dict[str, Evidence]:
-    evidence = {}
-    for task, codes in lecture.codes.items():
-        told = [
-            held_out_voice(
-                findings.of_task(round, task),
-                codes,
-                lecture.folds,
-                lecture.weight,
-                untaught=findings.of_task(0, task),
-            )
-            for round in range(len(findings.opinions))
-        ]
-        evidence[task] = judge(told, codes, lecture.weight)
-    return evidence
+    for round in range(len(findings.voices), len(findings.opinions)):
+        findings.voices.append({task: _held_out_voice(findings, lecture, round, task) for task in lecture.codes})
+    return {
+        task: judge([voices[task] for voices in findings.voices], codes, lecture.weight)
+        for task, codes in lecture.codes.items()
+    }
+
+
+def _held_out_voice(findings: Findings, lecture: Lecture, round: int, task: str) -> NDArray[np.floating]:
+    return held_out_voice(
+        findings.of_task(round, task),
+        lecture.codes[task],
+        lecture.folds,
+        lecture.weight,
+        untaught=findings.of_task(0, task),
+        head_start=lecture.head_start,
+    )
 
 
 def _losses(findings: Findings, lecture: Lecture) -> list[float]:

@@ -63,12 +63,13 @@ def earned_trust(
     *,
     prior: NDArray[np.floating] | None = None,
     untaught: Sequence[NDArray[np.floating]] | None = None,
+    head_start: NDArray[np.floating] | None = None,
 ) -> Trust:
     """Trust from out-of-fold opinions on labelled rows.
 
-    A member's weight is proportional to exp(sharpness * skill), skill in nats a row, as it was before the members
-    taught one another. One that knew no more than the class shares has weight 0, or FAINTEST_VOICE if it knows more by
-    now. If none knew more (or no row can be used), all are trusted alike: nothing speaks for one.
+    A member's weight is proportional to head_start * exp(sharpness * skill), skill in nats a row, as it was before the
+    members taught one another. One that knew no more than the class shares has weight 0, or FAINTEST_VOICE if it knows
+    more by now. If none knew more (or no row can be used), the head start is all there is: nothing speaks for one.
 
     Skill from before any teaching, because taught members know the same things: their skills are nearly equal, and the
     differences that are left are luck. What a member can add to the others is the evidence of its own views, and how
@@ -86,6 +87,7 @@ def earned_trust(
     weight : [n] sample weights
     prior : [C] the class shares that the members learnt from; None = those of `codes`
     untaught : m arrays [n, C] what the same members said before any teaching; None = `opinions` are that
+    head_start : [m] above 0, how much each weighs while nothing is known of any; None = all alike
 
     References
     ----------
@@ -94,12 +96,14 @@ def earned_trust(
     """
     if prior is None:
         prior = class_shares(codes, opinions[0].shape[1], weight)
+    if head_start is None:
+        head_start = np.ones(len(opinions))
     temperatures, skills = _honest(opinions, codes, weight, prior)
     if untaught is None:
-        return Trust(temperatures, _weights(skills, _sharpness(opinions, codes, weight, prior)), prior)
+        return Trust(temperatures, _weights(skills, _sharpness(opinions, codes, weight, prior), head_start), prior)
     _, skills_before = _honest(untaught, codes, weight, prior)
     sharpness = _sharpness(untaught, codes, weight, prior)
-    return Trust(temperatures, _weights(skills_before, sharpness, knows_now=skills > 0), prior)
+    return Trust(temperatures, _weights(skills_before, sharpness, head_start, knows_now=skills > 0), prior)
 
 
 def _honest(
@@ -129,12 +133,16 @@ def _sharpness(
 
 
 def _weights(
-    skills: NDArray[np.floating], sharpness: float, knows_now: NDArray[np.bool_] | None = None
+    skills: NDArray[np.floating],
+    sharpness: float,
+    head_start: NDArray[np.floating],
+    knows_now: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.floating]:
     knows = skills > 0
     if not knows.any():
-        return np.full(len(skills), 1.0 / len(skills))
-    likelihood = np.where(knows, np.maximum(np.exp(sharpness * (skills - skills.max())), FAINTEST_VOICE), 0.0)
+        return head_start / head_start.sum()
+    earned = sharpness * skills + np.log(head_start)
+    likelihood = np.where(knows, np.maximum(np.exp(earned - earned[knows].max()), FAINTEST_VOICE), 0.0)
     if knows_now is not None:
         likelihood = np.where(knows_now, np.maximum(likelihood, FAINTEST_VOICE), likelihood)
     return likelihood / likelihood.sum()

@@ -8,7 +8,7 @@ May be imported by: estimators and everything above. Knows no ensemble.
 
 from cotrain.rounds.exchange import Lesson, exchange
 from cotrain.rounds.ledger import Ledger
-from cotrain.rounds.member import Graduate, Member, Opinions, Student
+from cotrain.rounds.member import Graduate, Member, Opinions, Student, head_start
 from cotrain.rounds.plan import TeachingPlan
 from cotrain.rounds.school import School
 from cotrain.rounds.selection import Admission, admit
@@ -26,5 +26,6 @@ __all__ = [
     "TeachingPlan",
     "admit",
     "exchange",
+    "head_start",
     "stop_reason",
 ]

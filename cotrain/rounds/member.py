@@ -5,7 +5,7 @@ A row that lacks every view of a member is not taught to it and gets no opinion 
 Shapes: n = rows, C = classes of the task.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Self
@@ -21,6 +21,10 @@ from cotrain.views import Blocks
 
 Opinions = dict[str, NDArray[np.floating]]
 """{task: [n, C]}, NaN rows where the member abstains."""
+
+JOINT = 2.0
+"""In nats. Of ten tables with five labels per class the committee tells half a point more rows than at 0 (four points
+more of spambase, where a single column of signs misleads); from 2 to 5 it hardly changes, with 25 labels not at all."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class Member:
     def can_speak(self, blocks: Blocks) -> NDArray[np.bool_]:
         """[n] mask of the rows that have at least one of this member's views."""
         return np.any([blocks.is_present[view] for view in self.views], axis=0)
+
+
+def head_start(members: Sequence[Member], n_views: int) -> NDArray[np.floating]:
+    """[m] how much each member weighs while nothing is known of any: what reads all views e^JOINT of what reads one.
+
+    Whoever sees more of a row knows more of it, as a rule; ten labels are too few to find that out, and a lucky view
+    would lead the committee.
+    """
+    shares = np.array([(len(set(member.views)) - 1) / max(n_views - 1, 1) for member in members])
+    return np.exp(JOINT * shares)
 
 
 @dataclass(frozen=True)

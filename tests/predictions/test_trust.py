@@ -41,6 +41,20 @@ def test_a_member_that_only_knows_the_commonest_class_is_not_trusted() -> None:
     assert weights[2] < 1e-6 < weights[1]
 
 
+def test_a_head_start_multiplies_what_is_earned() -> None:
+    told, codes = members()
+    plain = earned_trust(told[:2], codes).weights
+    ahead = earned_trust(told[:2], codes, head_start=np.array([1.0, 5.0])).weights
+    assert ahead[1] / ahead[0] == pytest.approx(5.0 * plain[1] / plain[0])
+    np.testing.assert_allclose(earned_trust(told[:2], codes, head_start=np.array([3.0, 3.0])).weights, plain)
+
+
+def test_where_nobody_is_known_the_head_start_is_all_there_is() -> None:
+    told, _ = members()
+    weights = earned_trust(told, np.full(120, -1), head_start=np.array([1.0, 1.0, 2.0])).weights
+    np.testing.assert_allclose(weights, [0.25, 0.25, 0.5])
+
+
 def test_where_nobody_knows_anything_all_are_trusted_alike() -> None:
     told, codes = members()
     for unknown in (np.full(120, -1), codes):

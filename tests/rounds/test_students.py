@@ -14,7 +14,8 @@ from cotrain.errors import ViewError
 from cotrain.frozen import Frozen
 from cotrain.learners import ClassicalLearner, GraphLearner
 from cotrain.predictions import Targets, Trust, from_codes
-from cotrain.rounds import Member, School, Student, TeachingPlan
+from cotrain.rounds import Member, School, Student, TeachingPlan, head_start
+from cotrain.rounds.member import JOINT
 from cotrain.views import Blocks
 
 
@@ -30,6 +31,12 @@ def iris() -> tuple[Blocks, NDArray[np.int64]]:
 
 def member(*views: str, learner: Any = None) -> Member:
     return Member("+".join(views), learner or ClassicalLearner(LogisticRegression()), views)
+
+
+def test_who_reads_more_views_starts_ahead() -> None:
+    ahead = head_start([member("a"), member("a", "b"), member("a", "b", "c"), member("b", "b")], 3)
+    np.testing.assert_allclose(ahead, np.exp([0.0, JOINT / 2, JOINT, 0.0]))
+    np.testing.assert_allclose(head_start([member("a"), member("a")], 1), 1.0)
 
 
 def test_a_member_abstains_on_rows_without_any_of_its_views() -> None:
