@@ -34,8 +34,8 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     members : list of (name, learner, views): a cotrain learner or any scikit-learn classifier or Pipeline, and the
-        view or views it reads (None = all). None = `default_members`: a linear model, trees and a graph on each view
-        and on all of them.
+        view or views it reads (None = all). None = `default_members`: a linear model, trees, a graph and a network
+        on all views together, and a linear model on each.
     views : which columns make up which view. {name: columns}: names, globs ("pix_*") and types ("type:text") for a
         DataFrame or table, positions or a slice for an array; or a list of View. None = the prefix before "__" in
         column names, the keys of a dict, one view "all" for an array.
@@ -74,7 +74,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         members: Sequence[MemberSpec] | None = None,
         *,
         views: Mapping[str, Any] | Sequence[View] | None = None,
-        rounds: int = 6,
+        rounds: int = 3,
         first_share: float = 0.8,
         last_share: float = 1.0,
         pseudo_mass: float = 1.0,

@@ -28,7 +28,7 @@ class TeachingPlan:
     patience : stop after this many rounds without a lower held-out loss
     """
 
-    rounds: int = 6
+    rounds: int = 3
     first_share: float = 0.8
     last_share: float = 1.0
     pseudo_mass: float = 1.0
