@@ -15,7 +15,7 @@ from cotrain.tasks import NOT_LABELLED
 def folds_of(
     codes: Mapping[str, NDArray[np.integer]],
     n_folds: int,
-    generator: np.random.Generator,
+    generator: np.random.Generator | None,
     groups: NDArray[np.generic] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The fold that holds each row out.
@@ -23,6 +23,7 @@ def folds_of(
     Parameters
     ----------
     codes : {task: [n] class codes, -1 = not labelled}
+    generator : draws who is held out when; None = rows are dealt in the order in which they stand
     groups : [n]; rows of one group are held out together, and its unlabelled rows stay out of that fold's school
 
     Returns

@@ -20,7 +20,7 @@ _NOWHERE, _SAFE = -1, -2
 def label_folds(
     codes: NDArray[np.integer],
     n_folds: int,
-    generator: np.random.Generator,
+    generator: np.random.Generator | None,
     groups: NDArray[np.integer] | None = None,
     row_ids: NDArray[np.generic] | None = None,
 ) -> list[tuple[Positions, Positions]]:
@@ -31,6 +31,7 @@ def label_folds(
     codes : [n] class codes, negative where there is no label
     n_folds : how many pairs; fewer where a fold would hold out less than two rows (with groups: where the smallest
         class has fewer groups), but at least 2
+    generator : draws the order in which rows are dealt; None = the order in which they stand
     groups : [n] or None; a group is held out whole. Rows without a label are in neither part: whoever
         adds them to the training part must leave out those of the held-out groups
     row_ids : [n] or None; with them the draw follows the ids and not the order of the rows

@@ -90,9 +90,14 @@ def hide_labels(
     return np.sort(np.concatenate(kept))
 
 
-def draw_order(n_rows: int, generator: np.random.Generator, row_ids: NDArray[np.generic] | None = None) -> Positions:
-    """[n] all positions in a random order, which belongs to the ids and not to the rows where ids are given."""
-    drawn = generator.permutation(n_rows)
+def draw_order(
+    n_rows: int, generator: np.random.Generator | None, row_ids: NDArray[np.generic] | None = None
+) -> Positions:
+    """[n] all positions in a random order, which belongs to the ids and not to the rows where ids are given.
+
+    Without a generator the order is that of the ids, or of the rows.
+    """
+    drawn = np.arange(n_rows) if generator is None else generator.permutation(n_rows)
     return drawn if row_ids is None else np.argsort(row_ids, kind="stable")[drawn]
 
 

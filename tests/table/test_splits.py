@@ -99,6 +99,14 @@ def test_a_fold_holds_out_two_rows_or_more(n_classes: int, n_labels: int, n_fold
     assert all(len(set(codes[train])) == n_classes for train, _ in folds)
 
 
+def test_without_a_generator_rows_take_turns_in_the_order_in_which_they_stand() -> None:
+    codes = np.array([0, -1, 1, 0, 1, 0, 1, 0, 1])
+    folds = label_folds(codes, 2, None)
+    assert [held.tolist() for _, held in folds] == [[0, 2, 5, 6], [3, 4, 7, 8]]
+    groups = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3])
+    assert [held.tolist() for _, held in label_folds(codes, 2, None, groups)] == [[0, 2, 5, 6], [3, 4, 7, 8]]
+
+
 def test_grouped_folds_spread_the_classes() -> None:
     rng = np.random.default_rng(3)
     groups, codes = rng.integers(0, 100, 1000), rng.integers(0, 3, 1000)
