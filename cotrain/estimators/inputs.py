@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from cotrain.errors import SettingError
@@ -123,6 +124,19 @@ def n_rows_of(X: Any) -> int:
     if is_by_view(X):
         return next((_length(array) for array in X.values()), 0)
     return _length(X)
+
+
+def rows_of(X: Any, positions: NDArray[np.intp]) -> Any:
+    """The rows of X at the positions, as the same kind of thing; nested lists become an array."""
+    if is_by_view(X):
+        return {view: rows_of(array, positions) for view, array in X.items()}
+    if isinstance(X, pa.Table):
+        return X.take(pa.array(positions))
+    if issparse(X):
+        return X.tocsr()[positions]  # some sparse formats cannot be indexed
+    if hasattr(X, "iloc"):
+        return X.iloc[positions]
+    return X[positions] if hasattr(X, "shape") else np.asarray(X)[positions]
 
 
 def _length(array: Any) -> int:

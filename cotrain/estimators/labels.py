@@ -51,7 +51,7 @@ def tasks_of(
     TableError : for labels of another number of rows, no label, one class only, a class with one label
     """
     if y is None:
-        raise TableError("CoTrainingClassifier requires y to be passed, but the target y is None.")
+        raise TableError("Learning from labels requires y to be passed, but the target y is None.")
     tasks, codes = [], {}
     for name, column in columns_of(y).items():
         task, codes[name] = encode(column, name)

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cotrain.errors import SettingError, TableError, ViewError
 from cotrain.estimators import CoTrainingClassifier
+from cotrain.estimators.inputs import rows_of
 from cotrain.learners import GraphLearner
 from cotrain.views import View
 
@@ -157,6 +158,17 @@ def test_data_that_do_not_fit_what_was_learnt_are_refused(light: Any, X: Any, y:
     frame = pd.DataFrame(X, columns=COLUMNS)
     with pytest.raises(ValueError, match="feature names"):
         light(views=None).fit(frame, y).predict(frame.drop(columns="petals__width"))
+
+
+def test_rows_are_taken_from_every_kind_of_input_alike(X: Any) -> None:
+    positions = np.array([140, 3, 3, 77])
+    frame = pd.DataFrame(X, columns=COLUMNS, index=np.arange(150)[::-1])  # whose labels are not positions
+    taken = rows_of({"table": pa.Table.from_pandas(frame, preserve_index=False), "sparse": dok_matrix(X)}, positions)
+    np.testing.assert_array_equal(taken["table"].to_pandas(), X[positions])
+    np.testing.assert_array_equal(taken["sparse"].toarray(), X[positions])
+    for data in (X, X.tolist(), frame):
+        np.testing.assert_array_equal(rows_of(data, positions), X[positions])
+    assert rows_of(list("abc"), np.array([2, 0])).tolist() == ["c", "a"]
 
 
 def test_an_infinite_value_is_named(light: Any, X: Any, y: Any) -> None:
