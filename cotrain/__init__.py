@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cotrain.estimators import CoTrainingClassifier
     from cotrain.jobs import read_settings, run, score
     from cotrain.learners import ClassicalLearner, GraphLearner, NetworkLearner
+    from cotrain.model_selection import SemiSupervisedKFold, SemiSupervisedTimeSplit
     from cotrain.views import View
 
 __version__ = "0.1.0"
@@ -30,6 +31,8 @@ __all__ = [
     "CotrainError",
     "GraphLearner",
     "NetworkLearner",
+    "SemiSupervisedKFold",
+    "SemiSupervisedTimeSplit",
     "View",
     "__version__",
     "freeze",
@@ -46,6 +49,8 @@ _HOMES = {
     "CotrainError": "cotrain.errors",
     "GraphLearner": "cotrain.learners",
     "NetworkLearner": "cotrain.learners",
+    "SemiSupervisedKFold": "cotrain.model_selection",
+    "SemiSupervisedTimeSplit": "cotrain.model_selection",
     "View": "cotrain.views",
     "freeze": "cotrain.bundle",
     "load": "cotrain.bundle",

@@ -14,7 +14,7 @@ FLOORS = [
     {"cli"},
     {"jobs"},
     {"report"},
-    {"bundle"},
+    {"bundle", "model_selection"},
     {"estimators"},
     {"rounds", "ensemble"},
     {"learners", "views"},

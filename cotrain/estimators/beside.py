@@ -1,4 +1,4 @@
-"""What may stand beside X and y, one value per row: weights, groups, names of rows.
+"""What may stand beside X and y, one value per row: weights, groups, times, names of rows.
 
 Shapes: n = rows.
 """
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cotrain.errors import TableError
 from cotrain.table import as_table, groups, row_ids, weights
+from cotrain.table.columns import is_missing, is_number_type, is_text_type, plain
 
 
 def weights_of(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
@@ -23,6 +24,26 @@ def weights_of(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
 def groups_of(given: Any, n_rows: int) -> NDArray[np.int64] | None:
     """[n] the group of each row as a number; None where no groups are given."""
     return None if given is None else groups(_one_per_row("groups", given, n_rows), "groups")
+
+
+def moments_of(given: Any, n_rows: int) -> NDArray[np.int64]:
+    """[n] the rank of each row's time, equal times equal, 0 the earliest; 0 .. n - 1 where no times are given.
+
+    Raises
+    ------
+    TableError : for another number of times, a missing one, and values that are no time
+    """
+    if given is None:
+        return np.arange(n_rows)
+    times = _one_per_row("times", given, n_rows)["times"]
+    if is_missing(times).any():
+        raise TableError(
+            f"`times` is missing in {int(is_missing(times).sum())} of {n_rows} rows. Fill it, or drop them."
+        )
+    kind = plain(times).type
+    if n_rows and not (is_number_type(kind) or pa.types.is_temporal(kind) or is_text_type(kind)):
+        raise TableError(f"`times` must hold numbers, dates, times or strings that sort as time does; got {kind}.")
+    return np.unique(plain(times).to_numpy(zero_copy_only=False), return_inverse=True)[1]
 
 
 def row_ids_of(given: Any, n_rows: int) -> NDArray[np.generic]:
