@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cotrain.estimators import CoTrainingClassifier
     from cotrain.jobs import read_settings, run, score
     from cotrain.learners import ClassicalLearner, GraphLearner, NetworkLearner
-    from cotrain.model_selection import SemiSupervisedKFold, SemiSupervisedTimeSplit
+    from cotrain.model_selection import SemiSupervisedKFold, SemiSupervisedTimeSplit, cross_validate
     from cotrain.views import View
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "SemiSupervisedTimeSplit",
     "View",
     "__version__",
+    "cross_validate",
     "freeze",
     "load",
     "read_settings",
@@ -52,6 +53,7 @@ _HOMES = {
     "SemiSupervisedKFold": "cotrain.model_selection",
     "SemiSupervisedTimeSplit": "cotrain.model_selection",
     "View": "cotrain.views",
+    "cross_validate": "cotrain.model_selection",
     "freeze": "cotrain.bundle",
     "load": "cotrain.bundle",
     "read_settings": "cotrain.jobs",

@@ -9,7 +9,8 @@ Goes out: positions of folds, for scikit-learn's searches too; scores per fold, 
 May be imported by: report, jobs, cli.
 """
 
+from cotrain.model_selection.cross_validation import cross_validate
 from cotrain.model_selection.k_fold import SemiSupervisedKFold
 from cotrain.model_selection.time_split import SemiSupervisedTimeSplit
 
-__all__ = ["SemiSupervisedKFold", "SemiSupervisedTimeSplit"]
+__all__ = ["SemiSupervisedKFold", "SemiSupervisedTimeSplit", "cross_validate"]
