@@ -55,7 +55,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     n_rounds_ : {task: the round that was shipped}; 0 = no teaching
     evidence_ : {task: Evidence}: held-out loss and accuracy after every round, and a verdict in words
     stop_reason_ : why teaching ended
-    ledger_ : pyarrow.Table, who taught which row what, when, how sure; and what was revoked and why
+    ledger_ : pyarrow.Table, who taught which row what, when, how sure; what was left out or revoked, and why
     view_set_ : the fitted views
     columns_ : {view: positions of its columns} where X is an array, else None
     is_multi_task_ : whether y was a mapping or a table; predictions are then mappings too

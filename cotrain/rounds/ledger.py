@@ -1,8 +1,8 @@
-"""The ledger: who taught which row what, when, how sure, and what was taken back.
+"""The ledger: who taught which row what, when, how sure, why other rows were not taught, and what was taken back.
 
-One line per (round, student, task, row) that was admitted, and one, `revoked` with the reason, per row that the lesson
-before had admitted for the same student and this one did not, or admits under another label; and per row of a lesson
-that the student did better without.
+One line per (round, student, task, unlabelled row): `admitted`, or `left out` with the reason. One more, `revoked` with
+the reason, per row that the lesson before had admitted for the same student and this one did not, or admits under
+another label; and per row of a lesson that the student did better without.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cotrain.rounds.exchange import Lesson
-from cotrain.rounds.selection import ADMITTED
+from cotrain.rounds.selection import ADMITTED, GIVEN
 from cotrain.rounds.selection import REASONS as VERDICTS
 from cotrain.tasks import Task
+
+TAUGHT, LEFT_OUT, REVOKED = "admitted", "left out", "revoked"
+"""What a line says was done with the row."""
 
 LABEL_CHANGED = "label changed"
 ROLLED_BACK = "student did better without"
@@ -47,10 +50,11 @@ class Ledger:
         for student, lesson_by_task in enumerate(lessons):
             for task, lesson in lesson_by_task.items():
                 self._pages.append(self._admitted(round, student, task, lesson))
+                self._pages.append(self._left_out(round, student, task, lesson))
                 if not accepted[student]:
                     rows = lesson.admission.positions
                     why = [ROLLED_BACK] * len(rows)
-                    self._pages.append(self._page(round, student, task, rows, lesson, "revoked", why))
+                    self._pages.append(self._page(round, student, task, rows, lesson, REVOKED, why))
                     continue
                 before = self._before.get((student, task))
                 if before is not None:
@@ -59,15 +63,23 @@ class Ledger:
 
     @property
     def table(self) -> pa.Table:
-        """row_id, task, round, student, teachers, label (as text), confidence, agreement, weight, status, why."""
+        """row_id, task, round, student, teachers, label (as text; null where nobody speaks), confidence, margin,
+        agreement, weight (0 where the row was left out), status, why.
+        """
         if not self._pages:
             nothing = np.zeros(0, dtype=np.intp)
-            return self._page(0, 0, next(iter(self._tasks)), nothing, None, "admitted", [])
+            return self._page(0, 0, next(iter(self._tasks)), nothing, None, TAUGHT, [])
         return pa.concat_tables(self._pages)
 
     def _admitted(self, round: int, student: int, task: str, lesson: Lesson) -> pa.Table:
         rows = lesson.admission.positions
-        return self._page(round, student, task, rows, lesson, "admitted", ["admitted"] * len(rows))
+        return self._page(round, student, task, rows, lesson, TAUGHT, [VERDICTS[ADMITTED]] * len(rows))
+
+    def _left_out(self, round: int, student: int, task: str, lesson: Lesson) -> pa.Table:
+        """Rows with a given label are not in question, and not in the ledger."""
+        verdict = lesson.admission.verdict
+        rows = np.flatnonzero((verdict != ADMITTED) & (verdict != GIVEN))
+        return self._page(round, student, task, rows, lesson, LEFT_OUT, [VERDICTS[one] for one in verdict[rows]])
 
     def _revoked(self, round: int, student: int, task: str, before: Lesson, now: Lesson) -> pa.Table:
         was = before.admission.positions
@@ -78,7 +90,7 @@ class Ledger:
             LABEL_CHANGED if here else VERDICTS[verdict]
             for here, verdict in zip(still[gone], now.admission.verdict[was[gone]], strict=True)
         ]
-        return self._page(round, student, task, was[gone], before, "revoked", why)
+        return self._page(round, student, task, was[gone], before, REVOKED, why)
 
     def _page(
         self,
@@ -106,8 +118,9 @@ class Ledger:
                 "round": pa.array(np.full(len(rows), round, dtype=np.int32)),
                 "student": repeated(self._members[student] if self._members else ""),
                 "teachers": repeated(teachers),
-                "label": pa.DictionaryArray.from_arrays(codes.astype(np.int32), classes),
+                "label": pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), classes),
                 "confidence": pa.array((admission.confidence[rows] if admission else zeros).astype(np.float32)),
+                "margin": pa.array((admission.margin[rows] if admission else zeros).astype(np.float32)),
                 "agreement": pa.array((admission.agreement[rows] if admission else zeros).astype(np.float32)),
                 "weight": pa.array((lesson.targets.weight[rows] if lesson else zeros).astype(np.float32)),
                 "status": repeated(status),

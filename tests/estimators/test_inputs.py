@@ -139,11 +139,18 @@ def test_no_member_is_taught_a_row_that_it_cannot_read() -> None:
     members = [("one", GaussianNB(), "one"), ("two", LogisticRegression(), "two")]
     views = {"one": slice(0, 6), "two": slice(6, 12)}
     model = CoTrainingClassifier(members, views=views, rounds=1, random_state=0).fit(X, y)
-    taught = {name: set(rows["row_id"]) for name, rows in model.ledger_.to_pandas().groupby("student", observed=True)}
+    ledger = model.ledger_.to_pandas()
+    admitted = ledger[ledger["status"] == "admitted"].groupby("student", observed=True)
+    taught = {name: set(rows["row_id"]) for name, rows in admitted}
     assert model.n_rounds_["y"] == 1
     assert len(taught["one"]) > 50
     assert not taught["one"] & set(np.flatnonzero(lacking))
     assert not taught["two"] & set(np.flatnonzero(lacking))  # its only peer cannot speak of them
+    why = ledger[(ledger["status"] == "left out") & ledger["row_id"].isin(np.flatnonzero(lacking))]
+    assert {name: set(lines["why"]) for name, lines in why.groupby("student", observed=True)} == {
+        "one": {"out of reach"},
+        "two": {"nobody speaks"},
+    }
 
 
 def test_data_that_do_not_fit_what_was_learnt_are_refused(light: Any, X: Any, y: Any) -> None:

@@ -52,7 +52,7 @@ def test_one_line_says_who_taught_which_row_what_and_how_sure() -> None:
         "status": "admitted",
         "why": "admitted",
     }
-    assert line["confidence"] == np.float32(0.8)
+    assert (line["confidence"], line["margin"]) == (np.float32(0.8), np.float32(0.6))
     assert (line["agreement"], line["weight"]) == (1.0, 0.25)
 
 
@@ -76,6 +76,20 @@ def test_every_row_that_is_no_longer_taught_is_revoked_with_its_reason() -> None
     assert {line["round"] for line in revoked} == {2}
 
 
+def test_every_unlabelled_row_has_one_line_a_round_and_one_that_is_not_taught_says_why() -> None:
+    nan = float("nan")
+    told = [[0.9, 0.1], [0.8, 0.2], [nan, nan], [0.1, 0.9], [0.6, 0.4]]
+    ledger = recorded(lesson(told, share=0.5, agreed=[1.0, 1.0, 0.0, 0.2, 1.0]))
+    left_out = lines(ledger, status="left out")
+    assert {line["row_id"]: (line["why"], line["label"]) for line in left_out} == {
+        "c": ("nobody speaks", None),
+        "d": ("teachers disagree", "yes"),
+        "e": ("beyond the quota", "no"),
+    }
+    assert {line["weight"] for line in left_out} == {0.0}
+    assert [line["row_id"] for line in lines(ledger, status="admitted")] == ["b"]
+
+
 def test_a_row_pushed_out_by_surer_ones_says_so() -> None:
     later = lesson([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.1, 0.9], [0.95, 0.05]], share=0.5)
     revoked = lines(recorded(lesson(FIRST), later), status="revoked")
@@ -91,7 +105,7 @@ def test_a_lesson_that_did_harm_is_revoked_at_once_and_forgotten() -> None:
     assert {line["why"] for line in lines(ledger, status="revoked")} == {"student did better without"}
     assert len(lines(ledger, status="revoked")) == len(lines(ledger, status="admitted")) == 4
     ledger.record(2, [{"y": lesson([FIRST[0], *[[float("nan")] * 2] * 4])}], [True])
-    assert lines(ledger, round=2) == []  # nothing stood that could be revoked a second time
+    assert lines(ledger, round=2, status="revoked") == []  # nothing stood that could be revoked a second time
 
 
 def test_an_empty_ledger_has_its_columns() -> None:
