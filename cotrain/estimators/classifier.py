@@ -56,6 +56,8 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
     evidence_ : {task: Evidence}: held-out loss and accuracy after every round, and a verdict in words
     stop_reason_ : why teaching ended
     ledger_ : pyarrow.Table, who taught which row what, when, how sure; what was left out or revoked, and why
+    suspects_ : {task: pyarrow.Table of the labels that members who never saw them contradict with confidence: row_id,
+        given, suggested (both as text), confidence, given_confidence}; nothing was dropped or changed for it
     view_set_ : the fitted views
     columns_ : {view: positions of its columns} where X is an array, else None
     is_multi_task_ : whether y was a mapping or a table; predictions are then mappings too
@@ -229,6 +231,7 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
         self.n_rounds_ = {task: evidence.shipped for task, evidence in self.evidence_.items()}
         self.stop_reason_ = co_trained.stop_reason
         self.ledger_ = co_trained.ledger
+        self.suspects_ = dict(co_trained.suspects)
 
     def _one_or_all(self, by_task: dict[str, Any]) -> Any:
         return by_task if self.is_multi_task_ else next(iter(by_task.values()))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cotrain.engine import each
 from cotrain.ensemble import Evidence, Voice
 from cotrain.estimators.crossing import Findings, Lecture, Progress, cross, trust_after
+from cotrain.estimators.suspecting import suspects_of
 from cotrain.rounds import Graduate, Ledger, Opinions, School
 from cotrain.tasks import Task
 from cotrain.views import Blocks
@@ -30,6 +31,7 @@ class CoTrained:
     evidence : {task: the round that is shipped, and why}
     stop_reason : why teaching ended
     ledger : who taught which row what
+    suspects : {task: rows whose given label the held-out voice contradicts}
     """
 
     tasks: tuple[Task, ...]
@@ -38,6 +40,7 @@ class CoTrained:
     evidence: Mapping[str, Evidence]
     stop_reason: str
     ledger: pa.Table
+    suspects: Mapping[str, pa.Table]
 
     def probabilities(self, blocks: Blocks, round: int | None = None) -> dict[str, NDArray[np.floating]]:
         """{task: [n, C]} what the ensemble says; of the shipped round unless another is asked for."""
@@ -77,6 +80,7 @@ def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generi
         findings.evidence,
         findings.stop_reason,
         ledger.table,
+        suspects_of(findings, lecture, tasks, row_ids),
     )
 
 

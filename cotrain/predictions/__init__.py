@@ -9,10 +9,12 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, row_squares, skill
+from cotrain.predictions.suspects import Suspects, self_confidence, suspects
 from cotrain.predictions.targets import Targets, class_masses, class_shares, from_codes, with_class_masses
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 
 __all__ = [
+    "Suspects",
     "Targets",
     "Trust",
     "accuracy",
@@ -28,7 +30,9 @@ __all__ = [
     "pool",
     "row_losses",
     "row_squares",
+    "self_confidence",
     "skill",
+    "suspects",
     "temper",
     "with_class_masses",
 ]
