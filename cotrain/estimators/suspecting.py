@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cotrain.ensemble import held_out_voice
 from cotrain.estimators.crossing import Findings, Lecture
 from cotrain.predictions import suspects
+from cotrain.table import decode_as_text
 from cotrain.tasks import Task
 
 
@@ -36,12 +37,11 @@ def _table(findings: Findings, lecture: Lecture, task: Task, row_ids: NDArray[np
         untaught=findings.of_task(0, task.name),
     )
     found = suspects(told, codes, lecture.weight)
-    classes = np.array([str(label) for label in task.classes])
     return pa.table(
         {
             "row_id": pa.array(row_ids[found.positions]),
-            "given": pa.array(classes[found.given], pa.string()),
-            "suggested": pa.array(classes[found.suggested], pa.string()),
+            "given": decode_as_text(found.given, task),
+            "suggested": decode_as_text(found.suggested, task),
             "confidence": pa.array(found.confidence.astype(np.float32)),
             "given_confidence": pa.array(found.given_confidence.astype(np.float32)),
         }

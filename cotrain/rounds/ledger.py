@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from cotrain.rounds.exchange import Lesson
 from cotrain.rounds.selection import ADMITTED, GIVEN
 from cotrain.rounds.selection import REASONS as VERDICTS
+from cotrain.table import decode_as_text
+from cotrain.table.columns import repeated
 from cotrain.tasks import Task
 
 TAUGHT, LEFT_OUT, REVOKED = "admitted", "left out", "revoked"
@@ -102,28 +104,23 @@ class Ledger:
         status: str,
         why: Sequence[str],
     ) -> pa.Table:
-        def repeated(value: str) -> pa.DictionaryArray:
-            # Said once and pointed to: a ledger of millions of lines stays small.
-            return pa.DictionaryArray.from_arrays(np.zeros(len(rows), dtype=np.int32), pa.array([value], pa.string()))
-
-        classes = pa.array([str(label) for label in self._tasks[task].classes], pa.string())
         zeros = np.zeros(0)
         admission = lesson.admission if lesson else None
-        codes = admission.codes[rows] if admission else zeros
+        codes = admission.codes[rows] if admission else rows
         teachers = "+".join(self._members[teacher] for teacher in lesson.teachers) if lesson else ""
         return pa.table(
             {
                 "row_id": pa.array(self._row_ids[rows]),
-                "task": repeated(task),
+                "task": repeated(task, len(rows)),
                 "round": pa.array(np.full(len(rows), round, dtype=np.int32)),
-                "student": repeated(self._members[student] if self._members else ""),
-                "teachers": repeated(teachers),
-                "label": pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), classes),
+                "student": repeated(self._members[student] if self._members else "", len(rows)),
+                "teachers": repeated(teachers, len(rows)),
+                "label": decode_as_text(codes, self._tasks[task]),
                 "confidence": pa.array((admission.confidence[rows] if admission else zeros).astype(np.float32)),
                 "margin": pa.array((admission.margin[rows] if admission else zeros).astype(np.float32)),
                 "agreement": pa.array((admission.agreement[rows] if admission else zeros).astype(np.float32)),
                 "weight": pa.array((lesson.targets.weight[rows] if lesson else zeros).astype(np.float32)),
-                "status": repeated(status),
+                "status": repeated(status, len(rows)),
                 "why": pa.array(why, pa.string()).dictionary_encode(),
             }
         ).unify_dictionaries()

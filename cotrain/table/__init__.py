@@ -7,7 +7,7 @@ Imported by: every floor above (views, rounds, estimators, jobs, report).
 
 from cotrain.table.convert import as_table, require_columns, require_rows
 from cotrain.table.folds import label_folds
-from cotrain.table.labels import check_labels, decode, encode_target
+from cotrain.table.labels import check_labels, decode, decode_as_text, encode_target
 from cotrain.table.lock import EvaluationLock
 from cotrain.table.read import read_table
 from cotrain.table.roles import Roles, groups, row_ids, weights
@@ -20,6 +20,7 @@ __all__ = [
     "as_table",
     "check_labels",
     "decode",
+    "decode_as_text",
     "encode_target",
     "groups",
     "hide_labels",

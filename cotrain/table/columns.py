@@ -81,6 +81,11 @@ def is_missing(column: Column) -> NDArray[np.bool_]:
     return array.is_null().to_numpy(zero_copy_only=False)
 
 
+def repeated(value: str, n_rows: int) -> pa.DictionaryArray:
+    """[n] one text in every row, said once and pointed to: a column of millions of rows stays small."""
+    return pa.DictionaryArray.from_arrays(np.zeros(n_rows, dtype=np.int32), pa.array([value], pa.string()))
+
+
 def named(values: Iterable[Any], at_most: int = 5) -> str:
     """The first few values for a message: `'a', 'b', ... (9 in all)`."""
     given: Sequence[Any] = list(values)

@@ -82,6 +82,12 @@ def decode(codes: NDArray[np.integer], task: Task, kind: pa.DataType | None = No
     return labels if kind is None else labels.cast(kind)
 
 
+def decode_as_text(codes: NDArray[np.integer], task: Task) -> pa.DictionaryArray:
+    """[n] the labels behind the codes as text, for a column that several tasks share; a negative code becomes null."""
+    classes = pa.array([str(label) for label in task.classes], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(np.asarray(codes, dtype=np.int32), mask=codes < 0), classes)
+
+
 def check_labels(codes: NDArray[np.integer], task: Task, at_least: int = 2) -> None:
     """Checks that there is something to learn from.
 
