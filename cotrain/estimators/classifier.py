@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import validate_data
 
 from cotrain.engine import each
+from cotrain.estimators.asking import asked
 from cotrain.estimators.beside import groups_of, row_ids_of, weights_of
 from cotrain.estimators.co_training import CoTrained, co_train
 from cotrain.estimators.committee import MemberSpec, as_members, default_members
@@ -184,6 +186,23 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
             graduate.member.name: self._one_or_all(graduate.opinions(blocks))
             for graduate in self.co_trained_.stages[round]
         }
+
+    def ask(self, X: Any, k: int = 20) -> Any:
+        """[k] positions of the rows whose label, given by a person, should help most; {task: [k]} for several tasks.
+
+        Rows of which the ensemble is unsure and on which members contradict one another, one for each cluster of like
+        rows, the most doubtful first; see ensemble.asking. Fewer where fewer rows are in any doubt.
+
+        Parameters
+        ----------
+        X : rows without labels, of training or not
+        k : how many
+
+        Raises
+        ------
+        SettingError : for k below 1
+        """
+        return self._one_or_all(each(partial(asked, self.co_trained_, k=k), [self._blocks(X)])[0])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "co_trained_")

@@ -44,14 +44,18 @@ class CoTrained:
 
     def probabilities(self, blocks: Blocks, round: int | None = None) -> dict[str, NDArray[np.floating]]:
         """{task: [n, C]} what the ensemble says; of the shipped round unless another is asked for."""
-        told = {}
+        return {task: voice.combine(opinions) for task, (voice, opinions) in self.heard(blocks, round).items()}
+
+    def heard(self, blocks: Blocks, round: int | None = None) -> dict[str, tuple[Voice, list[NDArray[np.floating]]]]:
+        """{task: the rule by which members become one, and what each of them says, [n, C]}; rounds as above."""
+        heard = {}
         asked: dict[int, list[Opinions]] = {}
         for task in self.tasks:
             stage = self.evidence[task.name].shipped if round is None else min(round, len(self.stages) - 1)
             if stage not in asked:
                 asked[stage] = [student.opinions(blocks) for student in self.stages[stage]]
-            told[task.name] = self.voices[task.name][stage].combine([opinion[task.name] for opinion in asked[stage]])
-        return told
+            heard[task.name] = self.voices[task.name][stage], [opinion[task.name] for opinion in asked[stage]]
+        return heard
 
 
 def co_train(lecture: Lecture, tasks: Sequence[Task], row_ids: NDArray[np.generic], progress: Progress) -> CoTrained:

@@ -7,7 +7,8 @@ Imported by: rounds, estimators, bundle, jobs, report. Views know no learners.
 
 from cotrain.views.blocks import Block, Blocks
 from cotrain.views.kinds import kind_of
+from cotrain.views.sketch import sketch
 from cotrain.views.view import Kind, View, views_by_prefix
 from cotrain.views.view_set import ViewSet
 
-__all__ = ["Block", "Blocks", "Kind", "View", "ViewSet", "kind_of", "views_by_prefix"]
+__all__ = ["Block", "Blocks", "Kind", "View", "ViewSet", "kind_of", "sketch", "views_by_prefix"]
