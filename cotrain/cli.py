@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, repeat
 from pathlib import Path
@@ -38,7 +38,7 @@ EXIT_CODES: dict[type[CotrainError], int] = {
     OutputError: 5,
 }
 
-CODES_IN_WORDS = """Exit codes: 0 done; 2 the settings or the command are wrong; 3 the data or the bundle are;
+CODES_IN_WORDS = """Exit codes: 0 done; 2 the settings or the command are wrong; 3 the data, the bundle or the run are;
 5 a result cannot be written, try again when the disk is well; 1 an error in cotrain itself, please report it."""
 
 LOGGED = ("cotrain", "py.warnings")  # a warning of scikit-learn belongs into run.log too
@@ -103,6 +103,52 @@ def score_files(
         _tell(scored.as_json())
 
 
+Run = Annotated[Path, typer.Argument(help="The folder that a run wrote, or the bundle in it.")]
+OneTask = Annotated[str | None, typer.Option(help="Only this task; else all of them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+
+
+@app.command(epilog=CODES_IN_WORDS)
+def why(
+    run: Run,
+    row: Annotated[str, typer.Argument(help="The key of the row, as predictions.parquet shows it.")],
+    task: OneTask = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run knows of one row: who was taught what, why not, and what is predicted."""
+    with _one_sentence_per_error():
+        from cotrain.jobs import in_words, why
+
+        explanation = why(run, row, task=task)
+        _answer(explanation.as_json(), in_words(explanation), as_json)
+
+
+@app.command(epilog=CODES_IN_WORDS)
+def ask(
+    run: Run,
+    k: Annotated[int, typer.Option("-k", help="How many rows, of each task.")] = 20,
+    task: OneTask = None,
+    out: Annotated[Path | None, typer.Option(help="Write them to this .csv or .parquet, to be labelled.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the unlabelled rows whose label, given by a person, should help most."""
+    with _one_sentence_per_error():
+        from cotrain.jobs import questions
+
+        asked = questions(run, k, task=task, out=out)
+        _answer(asked.as_json(), asked.in_words(), as_json)
+
+
+@app.command(epilog=CODES_IN_WORDS)
+def suspects(run: Run, task: OneTask = None, as_json: AsJson = False) -> None:
+    """Name the given labels that members who never saw them contradict with confidence."""
+    with _one_sentence_per_error():
+        from cotrain.jobs import suspected
+
+        found = suspected(run, task=task)
+        _answer(found.as_json(), found.in_words(), as_json)
+
+
 @app.command(epilog=CODES_IN_WORDS)
 def doctor() -> None:
     """Say what is installed and what is missing."""
@@ -118,6 +164,14 @@ def doctor() -> None:
 def main() -> None:
     """The entry point of `cotrain` and `python -m cotrain`."""
     app()
+
+
+def _answer(result: dict[str, Any], words: Iterable[str], as_json: bool) -> None:
+    if as_json:
+        _tell(result)
+        return
+    for line in words:
+        print(line)
 
 
 def _tell(result: dict[str, Any]) -> None:

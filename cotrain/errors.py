@@ -6,7 +6,7 @@
     ├── TableError          ValueError    the data cannot be used as they are
     │   └── ViewError                     a view does not fit the table at hand
     ├── LearnerError        ValueError    a learner cannot do what it is asked to do
-    ├── BundleError         ValueError    a bundle cannot be trusted or read
+    ├── BundleError         ValueError    a bundle or a run cannot be trusted or read
     ├── OutputError         OSError       a result cannot be written where it should go
     └── CoreError           RuntimeError  the compiled core was demanded and is not there
 
@@ -66,7 +66,7 @@ class LearnerError(CotrainError, ValueError):
 
 
 class BundleError(CotrainError, ValueError):
-    """A bundle cannot be trusted or read."""
+    """A bundle, or a run that is asked about, cannot be trusted or read."""
 
 
 class OutputError(CotrainError, OSError):

@@ -283,7 +283,7 @@ def test_doctor_says_what_serves_and_what_was_built() -> None:
 
 
 def test_help_documents_every_exit_code() -> None:
-    for arguments in (["--help"], ["run", "--help"], ["score", "--help"]):
+    for arguments in (["--help"], *([name, "--help"] for name in ("run", "score", "why", "ask", "suspects"))):
         told = " ".join(invoke(*arguments).stdout.split())
         for code in {0, 1, *EXIT_CODES.values()}:
             assert f" {code} " in told

@@ -3,7 +3,7 @@
 Shapes: n = rows, C = classes of a task.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from cotrain.estimators.labels import labels_of
 from cotrain.rounds import Graduate
 from cotrain.table import Roles
 from cotrain.tasks import Task
-from cotrain.views import ViewSet
+from cotrain.views import Blocks, ViewSet
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,20 @@ class Bundle:
 
     def probabilities(self, X: Any) -> dict[str, NDArray[np.floating]]:
         """{task: [n, C]}, for one task too. Rows may be 0; columns that no view reads may be there."""
+        return self.combined(self.opinions(self.blocks(X)))
+
+    def blocks(self, X: Any) -> Blocks:
+        """X through the fitted views."""
+        return each(self.views.transform, [self._data(X)])[0]
+
+    def opinions(self, blocks: Blocks) -> dict[str, list[NDArray[np.floating]]]:
+        """{task: what each of the committee says in the shipped round, [n, C]}; NaN where it abstains or is unheard."""
         # One thread, as in training: the same bits whatever machine it is.
-        return each(self._told, [self._data(X)])[0]
+        return each(self._opinions, [blocks])[0]
+
+    def combined(self, opinions: Mapping[str, Sequence[NDArray[np.floating]]]) -> dict[str, NDArray[np.floating]]:
+        """{task: [n, C]} what the ensemble makes of the committee's opinions."""
+        return {task: self.heads[task].voice.combine(told) for task, told in opinions.items()}
 
     def predict_proba(self, X: Any) -> Any:
         """[n, C] as the model gave it: in the order of `classes_`; {task: [n, C]} for several tasks.
@@ -102,8 +114,7 @@ class Bundle:
         told = self.probabilities(X)
         return self._one_or_all({task.name: labels_of(told[task.name], task) for task in self.tasks})
 
-    def _told(self, data: Any) -> dict[str, NDArray[np.floating]]:
-        blocks = self.views.transform(data)
+    def _opinions(self, blocks: Blocks) -> dict[str, list[NDArray[np.floating]]]:
         heard = {
             place: graduate.opinions(blocks)
             for place, graduate in self.graduates.items()
@@ -114,11 +125,10 @@ class Bundle:
             head = self.heads[task.name]
             # Who is not in the bundle had no weight: silent here, as it was unheard there.
             silence = np.full((blocks.n_rows, task.n_classes), np.nan)
-            opinions = [
+            told[task.name] = [
                 heard[head.round, position][task.name] if (head.round, position) in heard else silence
                 for position in range(len(self.committee))
             ]
-            told[task.name] = head.voice.combine(opinions)
         return told
 
     def _data(self, X: Any) -> Any:

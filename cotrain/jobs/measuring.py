@@ -20,6 +20,7 @@ from cotrain.predictions import accuracy, log_loss
 from cotrain.rounds.stopping import REASONS
 
 METRICS = "metrics.json"
+FORMAT = "cotrain run"
 
 
 def measured(model: CoTrainingClassifier, materials: Materials, seed: int) -> dict[str, Any]:
@@ -42,11 +43,12 @@ def measured(model: CoTrainingClassifier, materials: Materials, seed: int) -> di
             "shipped": evidence.shipped,
             "verdict": evidence.verdict,
             "n_held_out": evidence.n_held_out,
+            "n_suspects": model.suspects_[name].num_rows,
             "rounds": [asdict(score) for score in evidence.scores],
             "evaluation": evaluations.get(name),
         }
     return {
-        "format": "cotrain run",
+        "format": FORMAT,
         "version": 1,
         "cotrain": version("cotrain"),
         "seed": seed,

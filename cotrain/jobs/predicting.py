@@ -12,6 +12,7 @@
 Shapes: n = rows, C = classes of the task.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,8 @@ ROW_ID = "row_id"
 SOURCES = pa.array(["given", "predicted", "evaluation"])
 
 
-def predictions_of(bundle: Bundle, materials: Materials) -> pa.Table:
-    """[n] what the bundle says of every row of the table, beside what was given."""
-    told = bundle.probabilities(materials.features)
+def predictions_of(bundle: Bundle, materials: Materials, told: Mapping[str, NDArray[np.floating]]) -> pa.Table:
+    """[n] what the bundle said of every row of the table, {task: [n, C]}, beside what was given."""
     columns: dict[str, Any] = {materials.roles.key or ROW_ID: pa.array(materials.row_ids)}
     for task in bundle.tasks:
         _, codes = materials.labels[task.name]

@@ -1,7 +1,9 @@
 """One run: table, views, rounds, ensemble, bundle, predictions; a folder that is complete or not there.
 
 <out>/predictions.parquet   what is predicted of every row, beside what was given
-<out>/ledger.parquet        who taught which row what, and what was taken back
+<out>/ledger.parquet        who taught which row what, what was left out or taken back, and why
+<out>/opinions.parquet      what each member thinks of the rows that a person could label; `cotrain ask` reads it
+<out>/suspects.parquet      given labels that members who never saw them contradict
 <out>/metrics.json          per task: evidence for every round, what was shipped and why, scores on locked rows
 <out>/bundle/               the model; `cotrain score` and `cotrain.load` read it
 <out>/settings.json         the settings in full; `cotrain run` on it repeats the run
@@ -24,8 +26,11 @@ from cotrain.estimators import CoTrainingClassifier
 from cotrain.jobs.catalogue import build
 from cotrain.jobs.materials import Materials, gather
 from cotrain.jobs.measuring import METRICS, measured, write_json
+from cotrain.jobs.opinions import opinions_of
 from cotrain.jobs.predicting import predictions_of
+from cotrain.jobs.run_folder import LEDGER, OPINIONS, PREDICTIONS, SUSPECTS
 from cotrain.jobs.settings_file import settings_as_json
+from cotrain.jobs.suspecting import stacked
 from cotrain.settings import JobSettings
 from cotrain.table import write_table
 
@@ -124,8 +129,13 @@ def _perform(settings: JobSettings, draft: Path, tell: Progress) -> dict[str, An
     tell("predicting every row")
     # What predicts is the bundle as it was read back: what is measured here is what `cotrain score` will say.
     bundle = load(draft / "bundle")
-    write_table(predictions_of(bundle, materials), draft / "predictions.parquet")
-    write_table(model.ledger_, draft / "ledger.parquet")
+    blocks = bundle.blocks(materials.features)
+    opinions = bundle.opinions(blocks)
+    told = bundle.combined(opinions)
+    write_table(predictions_of(bundle, materials, told), draft / PREDICTIONS)
+    write_table(opinions_of(bundle, materials, blocks, opinions), draft / OPINIONS)
+    write_table(model.ledger_, draft / LEDGER)
+    write_table(stacked(model.suspects_), draft / SUSPECTS)
     return measured(model, materials, settings.run.seed)
 
 

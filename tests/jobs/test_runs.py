@@ -37,9 +37,11 @@ def test_a_run_leaves_everything_and_nothing_beside_it(done: Path) -> None:
         "bundle",
         "ledger.parquet",
         "metrics.json",
+        "opinions.parquet",
         "predictions.parquet",
         "run.log",
         "settings.json",
+        "suspects.parquet",
     }
     assert {path.name for path in done.parent.iterdir()} == {"rows.parquet", "job.toml", "out"}
 
