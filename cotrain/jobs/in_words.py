@@ -49,12 +49,14 @@ def _lesson(lesson: dict[str, Any]) -> str:
     student, label = lesson["student"], lesson["label"]
     if lesson["status"] == REVOKED:
         return f"{student}: its lesson {_quoted(label)} was revoked: {lesson['why']}."
+    if label is None:
+        return f"{student} was not taught: {lesson['why']}."
     heard = (
         f"{lesson['teachers']} said {_quoted(label)}: confidence {lesson['confidence']:.2f}, "
         f"margin {lesson['margin']:.2f}, agreement {lesson['agreement']:.0%}"
     )
     if lesson["status"] == LEFT_OUT:
-        return f"{student} was not taught: {lesson['why']}." + (f" ({heard})" if label is not None else "")
+        return f"{student} was not taught: {lesson['why']}. ({heard})"
     return f"{student} was taught {_quoted(label)}; {heard}, weight {lesson['weight']:.3g}."
 
 

@@ -29,7 +29,7 @@ from cotrain.jobs.materials import Materials
 from cotrain.jobs.predicting import ROW_ID
 from cotrain.predictions import most_likely
 from cotrain.table import decode_as_text
-from cotrain.table.columns import repeated
+from cotrain.table.columns import repeated, small
 from cotrain.tasks import Task
 from cotrain.views import Blocks, sketch
 
@@ -71,19 +71,14 @@ def _page(bundle: Bundle, task: Task, opinions: Sequence[NDArray[np.floating]]) 
     told, doubts = voice.combine(opinions), doubt(voice, opinions)
     columns: dict[str, Any] = {
         "predicted": decode_as_text(told.argmax(axis=1), task),
-        "confidence": _small(told.max(axis=1)),
-        "disagreement": _small(np.where(doubts.is_heard, doubts.disagreement, np.nan)),
-        "entropy": _small(np.where(doubts.is_heard, doubts.entropy, np.nan)),
+        "confidence": small(told.max(axis=1)),
+        "disagreement": small(np.where(doubts.is_heard, doubts.disagreement, np.nan)),
+        "entropy": small(np.where(doubts.is_heard, doubts.entropy, np.nan)),
     }
     for member, opinion in zip(bundle.committee, voice.trust.calibrated(opinions), strict=True):
         columns[f"{member}__says"] = decode_as_text(most_likely(opinion), task)
-        columns[f"{member}__confidence"] = _small(opinion.max(axis=1))
+        columns[f"{member}__confidence"] = small(opinion.max(axis=1))
     return columns
-
-
-def _small(values: NDArray[np.floating]) -> pa.Array:
-    """[o] as float32, null where it is NaN."""
-    return pa.array(values.astype(np.float32), mask=np.isnan(values))
 
 
 def _in_bytes(sketched: NDArray[np.float32]) -> NDArray[np.int8]:

@@ -15,7 +15,7 @@ from cotrain.rounds.exchange import Lesson
 from cotrain.rounds.selection import ADMITTED, GIVEN
 from cotrain.rounds.selection import REASONS as VERDICTS
 from cotrain.table import decode_as_text
-from cotrain.table.columns import repeated
+from cotrain.table.columns import repeated, small
 from cotrain.tasks import Task
 
 TAUGHT, LEFT_OUT, REVOKED = "admitted", "left out", "revoked"
@@ -65,7 +65,7 @@ class Ledger:
 
     @property
     def table(self) -> pa.Table:
-        """row_id, task, round, student, teachers, label (as text; null where nobody speaks), confidence, margin,
+        """row_id, task, round, student, teachers, label (as text), confidence, margin (null where nobody speaks),
         agreement, weight (0 where the row was left out), status, why.
         """
         if not self._pages:
@@ -116,10 +116,10 @@ class Ledger:
                 "student": repeated(self._members[student] if self._members else "", len(rows)),
                 "teachers": repeated(teachers, len(rows)),
                 "label": decode_as_text(codes, self._tasks[task]),
-                "confidence": pa.array((admission.confidence[rows] if admission else zeros).astype(np.float32)),
-                "margin": pa.array((admission.margin[rows] if admission else zeros).astype(np.float32)),
-                "agreement": pa.array((admission.agreement[rows] if admission else zeros).astype(np.float32)),
-                "weight": pa.array((lesson.targets.weight[rows] if lesson else zeros).astype(np.float32)),
+                "confidence": small(admission.confidence[rows] if admission else zeros),
+                "margin": small(admission.margin[rows] if admission else zeros),
+                "agreement": small(admission.agreement[rows] if admission else zeros),
+                "weight": small(lesson.targets.weight[rows] if lesson else zeros),
                 "status": repeated(status, len(rows)),
                 "why": pa.array(why, pa.string()).dictionary_encode(),
             }

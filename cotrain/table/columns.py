@@ -86,6 +86,11 @@ def repeated(value: str, n_rows: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(n_rows, dtype=np.int32), pa.array([value], pa.string()))
 
 
+def small(values: NDArray[np.floating]) -> pa.Array:
+    """[n] as float32, null where it is NaN: JSON has no NaN, and SQL no order for it."""
+    return pa.array(values.astype(np.float32), mask=np.isnan(values))
+
+
 def named(values: Iterable[Any], at_most: int = 5) -> str:
     """The first few values for a message: `'a', 'b', ... (9 in all)`."""
     given: Sequence[Any] = list(values)

@@ -95,6 +95,22 @@ def test_an_answer_is_plain_values(done: Path) -> None:
         assert json.loads(json.dumps(answer.as_json(), allow_nan=False))["status"] == "done"
 
 
+def test_a_row_that_nobody_can_read_is_told_without_numbers(job: Job, rows: pa.Table, tmp_path: Path) -> None:
+    row = rows["liked"].to_pylist().index(None)
+    table = rows
+    for name in ("say__text", "num__a", "num__b"):
+        column = [None if position == row else value for position, value in enumerate(rows[name].to_pylist())]
+        table = table.set_column(table.column_names.index(name), name, pa.array(column))
+    folder = Path(run(read_settings(job(("evaluation = 0.3", ""), table=table)), tmp_path / "out").out)
+    explained = why(folder, f"r{row:03d}", task="liked")
+    assert {lesson["why"] for lesson in explained.tasks["liked"].lessons} == {"out of reach"}
+    assert "was not taught: out of reach." in "\n".join(in_words(explained))
+    json.dumps(explained.as_json(), allow_nan=False)
+    asked = questions(folder, 1000, task="liked").rows["row_id"].to_pylist()
+    assert asked
+    assert f"r{row:03d}" not in asked, "nobody could learn from its label"
+
+
 def test_the_bundle_of_a_run_names_the_run(done: Path) -> None:
     row = rows_by(done, "liked", "given")[0]
     assert why(done / "bundle", row).tasks == why(done, row).tasks

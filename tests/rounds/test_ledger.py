@@ -87,6 +87,7 @@ def test_every_unlabelled_row_has_one_line_a_round_and_one_that_is_not_taught_sa
         "e": ("beyond the quota", "no"),
     }
     assert {line["weight"] for line in left_out} == {0.0}
+    assert [line["confidence"] for line in left_out if line["row_id"] == "c"] == [None]
     assert [line["row_id"] for line in lines(ledger, status="admitted")] == ["b"]
 
 
