@@ -1,9 +1,9 @@
 """Which given labels are probably wrong: confident learning over what was said of rows by members that never saw them.
 
-A label is suspect where the voice says, as surely as it commonly says of rows that carry it, that another is right,
-and prefers that one. Thresholds are learnt for each class, so a class of which the voice is never very sure is neither
-accused wholesale nor let off. With every label right, rows on a border may still be accused: a suspect is to be looked
-at, never dropped or changed.
+A label is suspect where the voice prefers another, and is as sure of that one as it is on average of the rows that
+carry it. Thresholds are learnt for each class, so a class of which the voice is never very sure is neither accused
+wholesale nor let off. Where classes shade into each other, right labels on the border are accused too: a suspect is to
+be looked at, the plainest first, never dropped or changed.
 
 Shapes: n = rows, C = classes, s = suspects.
 """
@@ -42,7 +42,10 @@ class Suspects:
 def suspects(
     told: NDArray[np.floating], codes: NDArray[np.integer], weight: NDArray[np.floating] | None = None
 ) -> Suspects:
-    """The rows off the diagonal of the confident joint whose given label the voice itself does not prefer.
+    """The rows off the diagonal of the confident joint, as far as the voice prefers that class to all others.
+
+    The joint counts a row under the likeliest class that reaches its threshold. Where one is rarely told with more than
+    0.1, that may be a class which the voice finds unlikely: it is then no contradiction, and left out here.
 
     Parameters
     ----------
@@ -59,12 +62,9 @@ def suspects(
     rows = np.flatnonzero(counted(told, codes))
     said, given = told[rows], codes[rows].astype(np.intp)
     thresholds = self_confidence(said, given, None if weight is None else weight[rows])
-    # Where several classes reach their thresholds the likeliest counts, and where none does the row is in no cell.
-    reaching = np.where(said >= thresholds - A_HAIR, said, -1.0)
-    suggested = reaching.argmax(axis=1)
-    confidence, own = reaching.max(axis=1), said[np.arange(len(rows)), given]
-    # Where a rare class has a low threshold, the voice may reach it and still prefer the given label.
-    accused = np.flatnonzero(confidence > own)
+    suggested, confidence = said.argmax(axis=1), said.max(axis=1)
+    own = said[np.arange(len(rows)), given]
+    accused = np.flatnonzero((confidence > own) & (confidence >= thresholds[suggested] - A_HAIR))
     plainest_first = accused[np.argsort(own[accused] - confidence[accused], kind="stable")]
     return Suspects(
         rows[plainest_first],

@@ -36,6 +36,14 @@ def test_a_doubtful_contradiction_accuses_nobody() -> None:
     assert suspects(told, CODES).positions.tolist() == [2]
 
 
+def test_a_rare_class_that_the_voice_finds_unlikely_accuses_nobody() -> None:
+    told = np.array([[0.8, 0.1, 0.1], [0.9, 0.1, 0.0], [0.9, 0.0, 0.1], [0.7, 0.1, 0.2]])
+    codes = np.array([0, 0, 2, 1])  # class 2 is told with 0.1 at most where it is given, and class 0 with 0.85
+    found = suspects(told, codes)
+    assert found.positions.tolist() == [2]
+    assert found.suggested.tolist() == [0], "not that row 3 is of class 2, of which 0.2 is much"
+
+
 def test_a_label_that_the_voice_prefers_is_no_suspect_however_rare_the_other_class() -> None:
     told = np.array([[0.95, 0.05], [0.9, 0.1], [0.75, 0.25], [0.8, 0.2], [0.85, 0.15]])
     assert not len(suspects(told, np.array([0, 0, 0, 1, 0])).positions[1:])
