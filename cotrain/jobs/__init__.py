@@ -7,11 +7,11 @@ May be imported by: cli.
 
 from cotrain.jobs.asking import Questions, questions
 from cotrain.jobs.explaining import Explanation, why
-from cotrain.jobs.in_words import in_words
 from cotrain.jobs.running import Result, n_stages, run
 from cotrain.jobs.scoring import Scored, score
 from cotrain.jobs.settings_file import read_settings, settings_from
 from cotrain.jobs.suspecting import Suspected, suspected
+from cotrain.jobs.telling import in_words
 
 __all__ = [
     "Explanation",

@@ -28,8 +28,9 @@ def measured(model: CoTrainingClassifier, materials: Materials, seed: int) -> di
 
     Returns
     -------
-    metrics : for each task of `tasks`: how many labels; `rounds` with held-out loss, accuracy and gain of each;
-        which was `shipped`, the `verdict` in words; and `evaluation`, or None where no row was locked away
+    metrics : for each task of `tasks`: how many labels, and how many of those held out are suspects; `rounds` with
+        held-out loss, accuracy and gain of each; which was `shipped`, the `verdict` in words; and `evaluation`, or None
+        where no row was locked away
     """
     evaluations = _evaluations(model, materials)
     tasks = {}

@@ -1,4 +1,5 @@
-"""What is believed about rows: targets, pseudo-labels, opinions; how opinions are calibrated, scored and combined.
+"""What is believed about rows: targets, pseudo-labels, opinions; how opinions are calibrated, scored and
+combined, and which labels they contradict.
 
 Comes in: class probabilities [n, C] from learners, class codes [n] from tables.
 Goes out: the same, calibrated and pooled, and numbers that say how good they are.
@@ -8,8 +9,8 @@ May be imported by: learners, rounds, ensemble, estimators and everything above.
 
 from cotrain.predictions.calibration import fit_temperature, temper
 from cotrain.predictions.combination import filled, most_likely, pool
+from cotrain.predictions.confident_learning import Suspects, self_confidence, suspects
 from cotrain.predictions.scores import accuracy, log_loss, row_losses, row_squares, skill
-from cotrain.predictions.suspects import Suspects, self_confidence, suspects
 from cotrain.predictions.targets import Targets, class_masses, class_shares, from_codes, with_class_masses
 from cotrain.predictions.trust import Trust, calibrated_loss, earned_trust
 

@@ -7,7 +7,7 @@ Imported by: rounds, estimators, bundle, jobs, report. Views know no learners.
 
 from cotrain.views.blocks import Block, Blocks
 from cotrain.views.kinds import kind_of
-from cotrain.views.sketch import sketch
+from cotrain.views.sketching import sketch
 from cotrain.views.view import Kind, View, views_by_prefix
 from cotrain.views.view_set import ViewSet
 
