@@ -115,7 +115,7 @@ def why(
     task: OneTask = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run knows of one row: who was taught what, why not, and what is predicted."""
+    """Say why a row is what it is: who was taught what of it, who was not and why, and what is predicted."""
     with _one_sentence_per_error():
         from cotrain.jobs import in_words, why
 
@@ -131,7 +131,7 @@ def ask(
     out: Annotated[Path | None, typer.Option(help="Write them to this .csv or .parquet, to be labelled.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the unlabelled rows whose label, given by a person, should help most."""
+    """Name the rows to label next: those whose label should help most."""
     with _one_sentence_per_error():
         from cotrain.jobs import questions
 
@@ -141,7 +141,7 @@ def ask(
 
 @app.command(epilog=CODES_IN_WORDS)
 def suspects(run: Run, task: OneTask = None, as_json: AsJson = False) -> None:
-    """Name the given labels that members who never saw them contradict with confidence."""
+    """Name the labels to doubt: members who never saw them say another."""
     with _one_sentence_per_error():
         from cotrain.jobs import suspected
 

@@ -1,6 +1,8 @@
 """What a person who asks a run sees: words by default, one JSON object with --json, one sentence on failure."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,13 @@ def test_suspects_are_counted_and_named(done: Path) -> None:
     n_suspects, n_held_out = len(facts["suspects"]), facts["n_held_out"]
     assert told.stdout.splitlines()[0] == f"liked: {n_suspects} of {n_held_out} held-out labels are suspects"
     assert len(told.stdout.splitlines()) == 1 + n_suspects
+
+
+def test_a_real_process_prints_its_answer_and_nothing_else(done: Path) -> None:
+    command = [sys.executable, "-m", "cotrain", "ask", str(done), "-k", "2", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(json.loads(told.stdout)["questions"]) == 2
+    assert told.stderr == ""
 
 
 # (what is wrong, the command, the exit code, what is told)
