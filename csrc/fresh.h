@@ -21,18 +21,30 @@ inline std::int32_t dtype_of(ScalarType type) {
   }
 }
 
-// On the CPU.
-inline Tensor fresh(const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& strides, ScalarType type) {
+// The CPU, or a GPU by its number.
+struct Place {
+  std::int32_t gpu = -1;
+
+  bool holds(const Tensor& tensor) const {
+    return gpu < 0 ? tensor.is_cpu() : tensor.is_cuda() && tensor.get_device_index() == gpu;
+  }
+};
+
+inline Place place_of(const Tensor& tensor) { return {tensor.is_cuda() ? tensor.get_device_index() : -1}; }
+
+inline Tensor fresh(const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& strides, ScalarType type,
+                    Place place = {}) {
   AtenTensorHandle handle = nullptr;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
-                                                         strides.data(), dtype_of(type),
-                                                         aoti_torch_device_type_cpu(), 0, &handle));
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(
+      static_cast<std::int64_t>(sizes.size()), sizes.data(), strides.data(), dtype_of(type),
+      place.gpu < 0 ? aoti_torch_device_type_cpu() : aoti_torch_device_type_cuda(), place.gpu < 0 ? 0 : place.gpu,
+      &handle));
   return Tensor(handle);
 }
 
 // [n], or a scalar.
-inline Tensor fresh(std::initializer_list<std::int64_t> sizes, ScalarType type) {
-  return fresh(sizes, std::vector<std::int64_t>(sizes.size(), 1), type);
+inline Tensor fresh(std::initializer_list<std::int64_t> sizes, ScalarType type, Place place = {}) {
+  return fresh(sizes, std::vector<std::int64_t>(sizes.size(), 1), type, place);
 }
 
 // The sizes of a tensor, and the strides that it has where nothing lies between its elements.
@@ -51,7 +63,7 @@ inline std::vector<std::int64_t> packed_strides(const std::vector<std::int64_t>&
 // Of the shape and type of another, in the order of its dimensions.
 inline Tensor fresh_packed(const Tensor& tensor) {
   const std::vector<std::int64_t> sizes = sizes_of(tensor);
-  return fresh(sizes, packed_strides(sizes), tensor.scalar_type());
+  return fresh(sizes, packed_strides(sizes), tensor.scalar_type(), place_of(tensor));
 }
 
 // As torch.empty_like, whose way through the dispatcher is spared where the tensor is packed.

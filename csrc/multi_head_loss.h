@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "element.h"
+#include "host_device.h"
 
 namespace cotrain {
 
@@ -23,7 +24,7 @@ enum class LossKind : std::int64_t {
 };
 
 // Whether a loss is one of all classes at a position, not one of each element.
-inline bool is_over_classes(LossKind kind) { return kind <= LossKind::focal; }
+COTRAIN_HD bool is_over_classes(LossKind kind) { return kind <= LossKind::focal; }
 
 // How many elements lie between neighbours.
 struct Strides {
@@ -49,6 +50,13 @@ struct LossHead {
   void* per_sample = nullptr;           // [n] Sum, out: mean over the sample's parts that count, 0 where none does
   void* gradient = nullptr;             // [n, C, P] Element, out; null = not wanted
   Strides gradient_at;
+};
+
+// Gradients that came in, where they are read on the device: a head's own is multiplied with
+// gradient_scale * of_total + of_heads[h]. Null: with gradient_scale alone.
+struct Incoming {
+  const void* of_total = nullptr;  // [] Sum
+  const void* of_heads = nullptr;  // [H] Sum; null = 0
 };
 
 // The first fault in the inputs, if any: class weights, then by head and sample, a sample's weight before its codes;

@@ -47,9 +47,4 @@ struct RandomStart : Ball {
 void perturb_cpu(Element element, const Perturbation& step);
 void random_start_cpu(Element element, const RandomStart& start);
 
-#if defined(__CUDACC__)
-void perturb_cuda(Element element, const Perturbation& step);
-void random_start_cuda(Element element, const RandomStart& start);
-#endif
-
 }  // namespace cotrain

@@ -3,22 +3,15 @@
 // linf goes element by element. Under l2 and l1 one block of threads works on one row at a time: it sums the row, then
 // changes it. Sums are added in an order that the row's length alone decides: the same bits every time.
 
-#ifndef USE_CUDA
-#define USE_CUDA  // or PyTorch's headers hide the current stream
-#endif
-
-#include <cuda_runtime.h>
-#include <torch/csrc/inductor/aoti_torch/c/shim.h>
-#include <torch/csrc/stable/accelerator.h>
-#include <torch/csrc/stable/macros.h>
-
 #include <algorithm>
 #include <cstdint>
 
+#include "cuda/kernels.h"
+#include "cuda/launch.cuh"
+#include "cuda/on_device.h"
 #include "cuda/perturbation_rows.cuh"
-#include "perturbation_formulas.h"
 #include "l1_ball.h"
-#include "perturbation_binding.h"
+#include "perturbation_formulas.h"
 
 namespace cotrain {
 namespace {
@@ -167,14 +160,13 @@ __global__ void __launch_bounds__(threads) random_start_kernel(RandomStart start
 
 unsigned int blocks_for(std::int64_t pieces) { return static_cast<unsigned int>(std::min(pieces, most_blocks)); }
 
-cudaStream_t current_stream(std::int32_t device) {
-  void* stream = nullptr;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(device, &stream));
-  return static_cast<cudaStream_t>(stream);
+template <typename Given>
+void start(void (*kernel)(Given), std::int64_t pieces, cudaStream_t stream, const Given& given) {
+  require_launched(launch(kernel, Blocks::apart, blocks_for(pieces), threads, stream, given));
 }
 
 template <typename E>
-void launch(Perturbation step, cudaStream_t stream) {
+void run(Perturbation step, cudaStream_t stream) {
   if (step.norm == Norm::linf) {
     // One epsilon and one box: the samples' borders mean nothing, so the whole is one long row.
     if (step.epsilon_per_sample == nullptr && step.features_are_alike()) {
@@ -183,43 +175,34 @@ void launch(Perturbation step, cudaStream_t stream) {
     }
     const std::int64_t chunk = static_cast<std::int64_t>(threads) * per_thread;
     const std::int64_t chunks = (step.n_features + chunk - 1) / chunk;
-    linf_kernel<E><<<blocks_for(step.n_samples * chunks), threads, 0, stream>>>(step);
+    start(linf_kernel<E>, step.n_samples * chunks, stream, step);
   } else if (step.norm == Norm::l2) {
-    l2_kernel<E><<<blocks_for(step.n_samples), threads, 0, stream>>>(step);
+    start(l2_kernel<E>, step.n_samples, stream, step);
   } else {
-    l1_kernel<E><<<blocks_for(step.n_samples), threads, 0, stream>>>(step);
+    start(l1_kernel<E>, step.n_samples, stream, step);
   }
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
 template <typename E>
-void launch(const RandomStart& start, cudaStream_t stream) {
-  random_start_kernel<E><<<blocks_for(start.n_samples), threads, 0, stream>>>(start);
-  STD_CUDA_KERNEL_LAUNCH_CHECK();
+void run(const RandomStart& given, cudaStream_t stream) {
+  start(random_start_kernel<E>, given.n_samples, stream, given);
 }
 
 template <typename Given>
-void launch_for(Element element, const Given& given) {
-  const torch::stable::accelerator::DeviceGuard guard(given.device);
-  const cudaStream_t stream = current_stream(given.device);
+void run_for(Element element, const Given& given) {
+  const OnDevice here(given.device);
   switch (element) {
-    case Element::float64: return launch<Plain<double>>(given, stream);
-    case Element::bfloat16: return launch<Brain16>(given, stream);
-    case Element::float16: return launch<Half16>(given, stream);
-    default: return launch<Plain<float>>(given, stream);
+    case Element::float64: return run<Plain<double>>(given, here.stream);
+    case Element::bfloat16: return run<Brain16>(given, here.stream);
+    case Element::float16: return run<Half16>(given, here.stream);
+    default: return run<Plain<float>>(given, here.stream);
   }
 }
 
 }  // namespace
 
-void perturb_cuda(Element element, const Perturbation& step) { launch_for(element, step); }
+void perturb_cuda(Element element, const Perturbation& step) { run_for(element, step); }
 
-void random_start_cuda(Element element, const RandomStart& start) { launch_for(element, start); }
-
-STABLE_TORCH_LIBRARY_IMPL(cotrain, CUDA, m) {
-  m.impl("perturb", TORCH_BOX(&perturb<perturb_cuda>));
-  m.impl("perturb_", TORCH_BOX(&perturb_<perturb_cuda>));
-  m.impl("random_start", TORCH_BOX(&random_start<random_start_cuda>));
-}
+void random_start_cuda(Element element, const RandomStart& start) { run_for(element, start); }
 
 }  // namespace cotrain

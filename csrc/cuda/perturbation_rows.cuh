@@ -1,40 +1,16 @@
-// What the perturbation kernels are made of: how numbers are read, a row's limits, and its sum over a block of threads.
+// What the perturbation kernels are made of: a row's limits, and its sum over a block of threads.
 #pragma once
-
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 
 #include <cstdint>
 
+#include "cuda/elements.cuh"
+#include "cuda/teams.cuh"
 #include "perturbation.h"
 
 namespace cotrain {
 namespace {
 
-constexpr int warp = 32;
 constexpr int threads = 512;  // in a block; four blocks fill a multiprocessor
-
-template <typename T>
-struct Plain {
-  using Raw = T;
-  using Sum = T;
-  static __device__ Sum load(Raw raw) { return raw; }
-  static __device__ Raw store(Sum value) { return value; }
-};
-
-struct Half16 {
-  using Raw = __half;
-  using Sum = float;
-  static __device__ Sum load(Raw raw) { return __half2float(raw); }
-  static __device__ Raw store(Sum value) { return __float2half_rn(value); }
-};
-
-struct Brain16 {
-  using Raw = __nv_bfloat16;
-  using Sum = float;
-  static __device__ Sum load(Raw raw) { return __bfloat162float(raw); }
-  static __device__ Raw store(Sum value) { return __float2bfloat16_rn(value); }
-};
 
 // One value for all, or one per item.
 template <typename Sum>
@@ -58,14 +34,9 @@ struct Limits {
 
 // The sum over the block, in every thread. All threads must come here.
 __device__ double block_sum(double value) {
-  __shared__ double parts[threads / warp];
-  for (int other = warp / 2; other > 0; other /= 2) value += __shfl_xor_sync(0xffffffffu, value, other);
-  __syncthreads();  // somebody may still be reading the parts of the sum before
-  if (threadIdx.x % warp == 0) parts[threadIdx.x / warp] = value;
-  __syncthreads();
-  double sum = 0;
-  for (int i = 0; i < threads / warp; ++i) sum += parts[i];
-  return sum;
+  double sum[1] = {value};
+  BlockTeam<threads>().sum(sum);
+  return sum[0];
 }
 
 // One sample's part of each tensor, as one block sees it.

@@ -1,8 +1,9 @@
-// cotrain::multi_head_loss: tensors in, tensors out. Schema and meaning: cotrain/ops/multi_head_loss.py.
+// cotrain::multi_head_loss: tensors in, tensors out, for the kernels of any one device. Schema and meaning:
+// cotrain/ops/multi_head_loss.py.
+#pragma once
 
 #include "multi_head_loss.h"
 
-#include <cmath>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -13,17 +14,20 @@
 #include "tensors.h"
 
 namespace cotrain {
-namespace {
 
 using Tensors = std::vector<Tensor>;
 using OptionalTensors = std::vector<std::optional<Tensor>>;
 
-std::string item(const char* name, std::size_t index) {
+// Writes what the heads point to, `total` [] and `per_head` [H], which lie where the heads do.
+using LossKernel = void (*)(Element element, const std::vector<LossHead>& heads, const Incoming& incoming,
+                            const std::vector<double>& head_weights, Tensor& total, Tensor& per_head);
+
+inline std::string item(const char* name, std::size_t index) {
   return "`" + std::string(name) + "[" + std::to_string(index) + "]`";
 }
 
-void require_on_cpu(const Tensor& tensor, const char* name, std::size_t h) {
-  COTRAIN_REQUIRE(tensor.is_cpu(), item(name, h) + " must be on the CPU, like the first head's outputs.");
+inline void require_at(const Place& place, const Tensor& tensor, const char* name, std::size_t h) {
+  COTRAIN_REQUIRE(place.holds(tensor), item(name, h) + " must be on the same device as the first head's outputs.");
 }
 
 // The tensors of one head that may have to be copied; they live as long as the head that points into them.
@@ -32,7 +36,7 @@ struct Kept {
   std::optional<Tensor> mask, weights, class_weights;
 };
 
-void set_targets(LossHead& head, Kept& kept, ScalarType sum, std::size_t h) {
+inline void set_targets(LossHead& head, Kept& kept, ScalarType sum, std::size_t h) {
   const bool are_codes = kept.targets.scalar_type() == ScalarType::Long;
   const bool takes_codes = head.kind == LossKind::cross_entropy || head.kind == LossKind::focal;
   const bool takes_vectors = head.kind != LossKind::focal;
@@ -55,7 +59,7 @@ void set_targets(LossHead& head, Kept& kept, ScalarType sum, std::size_t h) {
   head.targets_at = strides_of(kept.targets);
 }
 
-void set_mask(LossHead& head, Kept& kept, std::size_t h) {
+inline void set_mask(LossHead& head, Kept& kept, std::size_t h) {
   Tensor& mask = *kept.mask;
   COTRAIN_REQUIRE(mask.scalar_type() == ScalarType::Bool, item("masks", h) + " must be boolean.");
   if (mask.dim() == 1 && mask.size(0) == head.n_samples) {
@@ -74,7 +78,7 @@ void set_mask(LossHead& head, Kept& kept, std::size_t h) {
   head.mask = static_cast<const bool*>(mask.const_data_ptr());
 }
 
-const void* one_per(std::optional<Tensor>& tensor, std::int64_t count, ScalarType sum, const char* name,
+inline const void* one_per(std::optional<Tensor>& tensor, std::int64_t count, ScalarType sum, const char* name,
                     std::size_t h) {
   COTRAIN_REQUIRE(tensor->dim() == 1 && tensor->size(0) == count && tensor->scalar_type() == sum,
                   item(name, h) + " must be one number per " +
@@ -84,7 +88,7 @@ const void* one_per(std::optional<Tensor>& tensor, std::int64_t count, ScalarTyp
   return tensor->const_data_ptr();
 }
 
-LossHead head_of(Kept& kept, std::int64_t kind, double setting, ScalarType sum, std::size_t h) {
+inline LossHead head_of(Kept& kept, std::int64_t kind, double setting, ScalarType sum, std::size_t h) {
   const Tensor& outputs = kept.outputs;
   COTRAIN_REQUIRE(kind >= 0 && kind <= static_cast<std::int64_t>(LossKind::huber),
                   item("kinds", h) + " is no kind of loss.");
@@ -106,40 +110,8 @@ LossHead head_of(Kept& kept, std::int64_t kind, double setting, ScalarType sum, 
   return head;
 }
 
-[[noreturn]] void report(const LossFault& fault, const std::vector<LossHead>& heads) {
-  const LossHead& head = heads[fault.head];
-  if (fault.kind == LossFault::Kind::code) {
-    const std::int64_t code = head.codes[fault.sample * head.n_positions + fault.position];
-    const std::string where = head.n_positions == 1 ? "" : ", position " + std::to_string(fault.position);
-    throw std::out_of_range(item("targets", fault.head) + " must hold class codes from 0 to " +
-                            std::to_string(head.n_classes - 1) + ", or " + std::to_string(head.ignored_code) +
-                            " where there is none; got " + std::to_string(code) + " in row " +
-                            std::to_string(fault.sample) + where + ".");
-  }
-  if (fault.kind == LossFault::Kind::class_weight) {
-    throw std::invalid_argument(item("class_weights", fault.head) +
-                                " must be finite and 0 or more; it is not of class " + std::to_string(fault.sample) +
-                                ".");
-  }
-  throw std::invalid_argument(item("sample_weights", fault.head) + " must be finite and 0 or more; it is not in row " +
-                              std::to_string(fault.sample) + ".");
-}
-
-template <typename Sum>
-void store_losses(const std::vector<double>& losses, const std::vector<double>& head_weights, Tensor& total,
-                  Tensor& per_head) {
-  double sum = 0;
-  auto* out = static_cast<Sum*>(per_head.mutable_data_ptr());
-  for (std::size_t h = 0; h < losses.size(); ++h) {
-    out[h] = static_cast<Sum>(losses[h]);
-    sum += head_weights[h] * losses[h];
-  }
-  *static_cast<Sum*>(total.mutable_data_ptr()) = static_cast<Sum>(sum);
-}
-
-}  // namespace
-
-std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
+inline std::tuple<Tensor, Tensor, Tensors, Tensors> losses_by(
+    LossKernel kernel, const Incoming& incoming,
     Tensors outputs,                      // H x [n, C, ...], one dtype
     Tensors targets,                      // H x [n, ...] int64, or [n, C, ...] sum type or the outputs' dtype
     OptionalTensors masks,                // H x bool [n], [n, ...] (over classes) or [n, C, ...] (elements), or none
@@ -159,28 +131,29 @@ std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
                   "Every argument must have one entry per head, and there must be one head at least.");
   const Element element = element_of(outputs[0], "outputs");
   const ScalarType sum = sum_type(element);
+  const Place place = place_of(outputs[0]);
   std::vector<LossHead> heads(n_heads);
   std::vector<Kept> kept;
   kept.reserve(n_heads);
   for (std::size_t h = 0; h < n_heads; ++h) {
-    require_on_cpu(outputs[h], "outputs", h);
-    require_on_cpu(targets[h], "targets", h);
-    if (masks[h]) require_on_cpu(*masks[h], "masks", h);
-    if (sample_weights[h]) require_on_cpu(*sample_weights[h], "sample_weights", h);
-    if (class_weights[h]) require_on_cpu(*class_weights[h], "class_weights", h);
+    require_at(place, outputs[h], "outputs", h);
+    require_at(place, targets[h], "targets", h);
+    if (masks[h]) require_at(place, *masks[h], "masks", h);
+    if (sample_weights[h]) require_at(place, *sample_weights[h], "sample_weights", h);
+    if (class_weights[h]) require_at(place, *class_weights[h], "class_weights", h);
     require_type(outputs[h], outputs[0].scalar_type(), "outputs");
     kept.push_back({outputs[h], targets[h], masks[h], sample_weights[h], class_weights[h]});
     heads[h] = head_of(kept[h], kinds[h], settings[h], sum, h);
     heads[h].ignored_code = ignored[h];
   }
 
-  Tensor total = fresh({}, sum);
-  Tensor per_head = fresh({static_cast<std::int64_t>(n_heads)}, sum);
+  Tensor total = fresh({}, sum, place);
+  Tensor per_head = fresh({static_cast<std::int64_t>(n_heads)}, sum, place);
   Tensors per_sample, gradients, written;
   per_sample.reserve(n_heads);
   if (need_gradient) gradients.reserve(n_heads);
   for (std::size_t h = 0; h < n_heads; ++h) {
-    per_sample.push_back(fresh({heads[h].n_samples}, sum));
+    per_sample.push_back(fresh({heads[h].n_samples}, sum, place));
     heads[h].per_sample = per_sample[h].mutable_data_ptr();
     if (!need_gradient) continue;
     gradients.push_back(fresh_like(outputs[h]));
@@ -191,19 +164,21 @@ std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
     heads[h].gradient_scale = gradient_scales[h];
   }
 
-  std::vector<double> losses(n_heads);
-  const LossFault fault = multi_head_loss_cpu(element, heads, losses.data());
-  if (fault.kind != LossFault::Kind::none) report(fault, heads);
+  kernel(element, heads, incoming, head_weights, total, per_head);
   for (std::size_t h = 0; h < gradients.size(); ++h) {
     if (written[h].get() != gradients[h].get()) torch::stable::copy_(gradients[h], written[h]);
   }
-  if (element == Element::float64)
-    store_losses<double>(losses, head_weights, total, per_head);
-  else
-    store_losses<float>(losses, head_weights, total, per_head);
   return {total, per_head, per_sample, gradients};
 }
 
-STABLE_TORCH_LIBRARY_IMPL(cotrain, CPU, m) { m.impl("multi_head_loss", TORCH_BOX(&multi_head_loss)); }
+template <LossKernel kernel>
+std::tuple<Tensor, Tensor, Tensors, Tensors> multi_head_loss(
+    Tensors outputs, Tensors targets, OptionalTensors masks, OptionalTensors sample_weights,
+    OptionalTensors class_weights, std::vector<std::int64_t> kinds, std::vector<double> settings,
+    std::vector<std::int64_t> ignored, std::vector<double> head_weights, std::vector<double> gradient_scales,
+    bool need_gradient) {
+  return losses_by(kernel, {}, outputs, targets, masks, sample_weights, class_weights, kinds, settings, ignored,
+                   head_weights, gradient_scales, need_gradient);
+}
 
 }  // namespace cotrain
