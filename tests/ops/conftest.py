@@ -1,10 +1,15 @@
-"""The kernels that are measured: the twin always, the compiled core where it is built."""
+"""The kernels that are measured: the twin, the compiled core where it is built, and the CUDA kernels' own code
+in an emulated grid.
+"""
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +21,8 @@ from cotrain.ops import LossKind, reference
 from cotrain.ops.heads import prepared
 
 BACKENDS = ["reference", "native"] if ops.backend() == "native" else ["reference"]
+CAN_EMULATE = sys.platform == "linux" and shutil.which(os.environ.get("CXX", "c++").split()[0]) is not None
+NAMES = ("multi_head_loss", "perturb", "perturb_", "random_start")
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,14 @@ class Kernels:
 
     @property
     def same(self) -> Callable[[Tensor, Tensor], bool]:
-        """Bit for bit, for the core; PyTorch's own sums are cut by strides and threads, so the twin is close."""
+        """Bit for bit, for the core; PyTorch's own sums are cut by strides and threads, and a GPU's by strides, so
+        those are close.
+        """
         return torch.equal if self.backend == "native" else torch.allclose
+
+    def bearable(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape, with fewer rows where every thread of a block is emulated for each of them."""
+        return (min(shape[0], 20), *shape[1:]) if self.backend == "emulated" else shape
 
     def one_head(
         self,
@@ -51,12 +64,42 @@ class Kernels:
         return total, per_head, per_sample[0], *gradients
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(scope="session")
+def emulated() -> Iterator[Any]:
+    """The CUDA kernels in an emulated grid, as operators over tensors of the processor; `set_grid` sets its size."""
+    if not CAN_EMULATE:
+        pytest.skip("no C++ compiler to emulate a grid with")
+    path = Path(__file__).with_name("cuda_emulation") / "build.py"
+    spec = importlib.util.spec_from_file_location("cuda_emulation_build", path)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    library = torch.library.Library("cotrain_emulated", "DEF")
+    for name in NAMES:
+        library.define(str(getattr(torch.ops.cotrain, name).default._schema).removeprefix("cotrain::"))
+    library.define("set_grid(int most_blocks, int seed) -> ()")
+    torch.ops.load_library(build.emulated_library())
+    yield torch.ops.cotrain_emulated
+    library._destroy()
+
+
+@pytest.fixture(params=[*BACKENDS, *(["emulated"] if CAN_EMULATE else [])])
 def kernels(request: pytest.FixtureRequest) -> Kernels:
     """Each backend that there is, one after the other."""
-    source = reference if request.param == "reference" else torch.ops.cotrain
-    names = ("multi_head_loss", "perturb", "perturb_", "random_start")
-    return Kernels(request.param, *(getattr(source, name) for name in names))
+    return _kernels_of(request, request.param)
+
+
+@pytest.fixture(params=BACKENDS)
+def waiting_kernels(request: pytest.FixtureRequest) -> Kernels:
+    """Each backend that waits for its results, so that it can name a fault."""
+    return _kernels_of(request, request.param)
+
+
+def _kernels_of(request: pytest.FixtureRequest, backend: str) -> Kernels:
+    if backend == "emulated":
+        source = request.getfixturevalue("emulated")
+    else:
+        source = reference if backend == "reference" else torch.ops.cotrain
+    return Kernels(backend, *(getattr(source, name) for name in NAMES))
 
 
 @pytest.fixture

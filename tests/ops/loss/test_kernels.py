@@ -95,17 +95,17 @@ def test_what_is_not_a_number_stays_in_its_row(kernels, value, n_classes):
 
 
 @pytest.mark.parametrize("code", [4, -1, -101, 2**40])
-def test_a_class_code_out_of_range_is_named(kernels, code):
+def test_a_class_code_out_of_range_is_named(waiting_kernels, code):
     codes = torch.tensor([0, 3, code, 1])
     with pytest.raises(IndexError, match=rf"`targets\[0\]` must hold class codes from 0 to 3.* got {code} in row 2\."):
-        kernels.one_head(torch.zeros(4, 4), codes)
+        waiting_kernels.one_head(torch.zeros(4, 4), codes)
 
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
-def test_a_weight_that_cannot_be_is_named(kernels, weight):
+def test_a_weight_that_cannot_be_is_named(waiting_kernels, weight):
     weights = torch.tensor([1.0, weight])
     with pytest.raises(ValueError, match=r"`sample_weights\[0\]` must be finite and 0 or more; it is not in row 1\."):
-        kernels.one_head(torch.zeros(2, 4), torch.tensor([0, 1]), weights)
+        waiting_kernels.one_head(torch.zeros(2, 4), torch.tensor([0, 1]), weights)
 
 
 CODE, WEIGHT = (IndexError, "targets"), (ValueError, "sample_weights")
@@ -116,7 +116,9 @@ CODE, WEIGHT = (IndexError, "targets"), (ValueError, "sample_weights")
     [((0, 1), (0, 2), CODE), ((0, 2), (0, 1), WEIGHT), ((0, 1), (0, 1), WEIGHT), ((0, 5), (1, 0), CODE)],
     ids=["code in an earlier row", "weight in an earlier row", "both in one row", "code in an earlier head"],
 )
-def test_of_several_faults_the_first_is_named_and_a_weight_before_its_code(kernels, wrong_code, wrong_weight, named):
+def test_of_several_faults_the_first_is_named_and_a_weight_before_its_code(
+    waiting_kernels, wrong_code, wrong_weight, named
+):
     codes = [torch.zeros(6, dtype=torch.int64) for _ in range(2)]
     weights = [torch.ones(6) for _ in range(2)]
     codes[wrong_code[0]][wrong_code[1]] = 9
@@ -126,17 +128,17 @@ def test_of_several_faults_the_first_is_named_and_a_weight_before_its_code(kerne
     outputs = [torch.zeros(6, 4)] * 2
     heads = prepared(outputs, codes, None, None, weights, None)
     with pytest.raises(error, match=rf"`{name}\[{head}\]` .* row {row}\."):
-        kernels.multi_head_loss(outputs, *heads, [1.0, 1.0], True)
+        waiting_kernels.multi_head_loss(outputs, *heads, [1.0, 1.0], True)
 
 
-def test_the_number_of_threads_changes_no_bit(kernels, threads, loss_case, joined):
+def test_the_number_of_threads_changes_no_bit(waiting_kernels, threads, loss_case, joined):
     operands = loss_case.operands(torch.float32)
     outcomes = []
     for n_threads in (1, 2, 3, 8):
         threads(n_threads)
-        outcomes.append(joined(kernels.multi_head_loss(*operands)))
+        outcomes.append(joined(waiting_kernels.multi_head_loss(*operands)))
     for other in outcomes[1:]:
-        assert all(map(kernels.same, outcomes[0], other))
+        assert all(map(waiting_kernels.same, outcomes[0], other))
 
 
 def test_inputs_are_left_as_they_were(kernels, loss_case):
@@ -149,7 +151,7 @@ def test_inputs_are_left_as_they_were(kernels, loss_case):
 
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
-def test_a_class_weight_that_cannot_be_is_named(kernels, weight):
+def test_a_class_weight_that_cannot_be_is_named(waiting_kernels, weight):
     kind = CrossEntropy(class_weights=torch.tensor([1.0, weight, 2.0]))
     with pytest.raises(ValueError, match=r"`class_weights\[0\]` must be finite and 0 or more; it is not of class 1\."):
-        kernels.one_head(torch.zeros(2, 3), torch.tensor([0, 2]), kind=kind)
+        waiting_kernels.one_head(torch.zeros(2, 3), torch.tensor([0, 2]), kind=kind)

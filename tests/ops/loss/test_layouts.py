@@ -67,8 +67,8 @@ def test_nothing_at_all_costs_nothing(kernels, kind, shape):
     assert gradient.shape == shape
 
 
-def test_a_wrong_code_in_an_image_is_named_with_its_position(kernels):
+def test_a_wrong_code_in_an_image_is_named_with_its_position(waiting_kernels):
     codes = torch.zeros(2, 3, 4, dtype=torch.int64)
     codes[1, 2, 1] = 5
     with pytest.raises(IndexError, match=r"got 5 in row 1, position 9\."):
-        kernels.one_head(torch.zeros(2, 5, 3, 4), codes)
+        waiting_kernels.one_head(torch.zeros(2, 5, 3, 4), codes)
