@@ -21,7 +21,7 @@ from cotrain.estimators.crossing import Lecture, Progress
 from cotrain.estimators.holding_out import folds_of
 from cotrain.estimators.inputs import as_data, is_by_view, is_tabular, n_rows_of, views_of
 from cotrain.estimators.labels import is_multi_task, labels_of, share_right, tasks_of
-from cotrain.rounds import TeachingPlan
+from cotrain.rounds import TeachingPlan, head_start
 from cotrain.views import Blocks, View, ViewSet
 
 logger = logging.getLogger(__name__)
@@ -152,6 +152,8 @@ class CoTrainingClassifier(ClassifierMixin, BaseEstimator):
             plan=plan,
             seed=seed,
             n_jobs=self.n_jobs,
+            # Whom users choose, they choose for a reason.
+            head_start=head_start(members, len(self._views)) if self.members is None else None,
         )
         self._learn(co_train(lecture, tasks, row_ids_of(row_ids, n_rows), progress or _log))
         return self

@@ -30,7 +30,7 @@ from cotrain.predictions import (
     from_codes,
     with_class_masses,
 )
-from cotrain.rounds import Member, Opinions, School, TeachingPlan, head_start, stop_reason
+from cotrain.rounds import Member, Opinions, School, TeachingPlan, stop_reason
 from cotrain.views import Blocks
 
 Codes = Mapping[str, NDArray[np.integer]]
@@ -52,6 +52,7 @@ class Lecture:
     kept_out : [n] a fold whose school must not see the row though it is not scored on it (an unlabelled row of a
         held-out group), -1 = none
     plan, seed, n_jobs : how
+    head_start : [m] what each member weighs before it is heard; None = all alike
     """
 
     members: Sequence[Member]
@@ -64,15 +65,11 @@ class Lecture:
     plan: TeachingPlan
     seed: int
     n_jobs: int | None = None
+    head_start: NDArray[np.floating] | None = None
 
     def school(self, number: int, rows: NDArray[np.intp]) -> School:
         """A school over `rows`; `number` is 0 for the main run, then one for each fold."""
         return School(self.members, self.blocks.take(rows), self.given(rows), self.plan, (self.seed, number))
-
-    @property
-    def head_start(self) -> NDArray[np.floating]:
-        """[m] what each member weighs before it is heard, see rounds.head_start."""
-        return head_start(self.members, len(self.blocks.arrays))
 
     def prior(self, task: str) -> NDArray[np.floating]:
         """[C] the class shares of all labelled rows, which every school learns from: see `given`."""

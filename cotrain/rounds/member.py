@@ -58,7 +58,8 @@ class Member:
 
 
 def head_start(members: Sequence[Member], n_views: int) -> NDArray[np.floating]:
-    """[m] how much each member weighs while nothing is known of any: what reads all views e^JOINT of what reads one.
+    """[m] how much each member of the default committee weighs while nothing is known of any: what reads all views
+    weighs e^JOINT times as much as what reads one.
 
     Whoever sees more of a row knows more of it, as a rule; ten labels are too few to find that out, and a lucky view
     would lead the committee.
